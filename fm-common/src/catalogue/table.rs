@@ -1,0 +1,3 @@
+//! x
+use super::Entry;
+pub(super) const ENTRIES: &[Entry] = &[];

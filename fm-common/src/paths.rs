@@ -1,0 +1,55 @@
+//! Where the agent's socket is: the one rule that the agent and its clients share.
+//!
+//! This module only reads what it is given; it touches neither the environment nor the disk by itself.
+
+use std::path::{Path, PathBuf};
+
+/// Environment variable that names the agent's socket.
+pub const SOCKET_VARIABLE: &str = "FM_AGENT_SOCKET";
+
+/// The socket of the node's agent.
+pub const SYSTEM_SOCKET: &str = "/run/fm/fm-agent.sock";
+
+/// The state directory of the node's agent.
+pub const SYSTEM_STATE_DIR: &str = "/var/lib/fm-agent";
+
+/// The socket of an agent that an ordinary user runs, under that user's `$XDG_RUNTIME_DIR`.
+pub fn user_socket(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("fm").join("fm-agent.sock")
+}
+
+/// The state directory of an ordinary user's agent, under that user's `$XDG_STATE_HOME`.
+pub fn user_state_dir(state_home: &Path) -> PathBuf {
+    state_home.join("fm-agent")
+}
+
+/// The socket a client connects to: the one named by `FM_AGENT_SOCKET`; else the user's own agent, if
+/// its socket is there (`exists`); else the node's agent.
+pub fn client_socket(
+    named: Option<PathBuf>,
+    runtime_dir: Option<PathBuf>,
+    exists: impl Fn(&Path) -> bool,
+) -> PathBuf {
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+        return path;
+    }
+    runtime_dir
+        .map(|dir| user_socket(&dir))
+        .filter(|path| exists(path))
+        .unwrap_or_else(|| PathBuf::from(SYSTEM_SOCKET))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_then_the_users_own_then_the_nodes() {
+        let runtime = Some(PathBuf::from("/run/user/7"));
+        assert_eq!(client_socket(Some("/a.sock".into()), runtime.clone(), |_| true), Path::new("/a.sock"));
+        let own = Path::new("/run/user/7/fm/fm-agent.sock");
+        assert_eq!(client_socket(None, runtime.clone(), |path| path == own), own);
+        assert_eq!(client_socket(Some("".into()), runtime, |_| false), Path::new(SYSTEM_SOCKET));
+        assert_eq!(client_socket(None, None, |_| true), Path::new(SYSTEM_SOCKET));
+    }
+}
