@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The per-node fault management daemon, as a library with a thin `main`.
+//!
+//! Floors, each may use only what is below it: `agent` (wiring, lifecycle) → `listener` → `service` and
+//! `delivery` → `route`, `store`, `backend` → `config`. Service and delivery meet only in the store.
+//!
+//! It must not speak C or Python: that is the bindings' business.
+
+pub mod backend;
+pub mod config;

@@ -57,7 +57,7 @@ fn requests_are_frozen() {
         "03736574",                                     // alarm_state
         "04686f7374",                                   // entity_type_id
         "07686f73743d6331",                             // entity_instance_id
-        "01fd40ddde3e7bc10c00",                         // timestamp
+        "01fd4052b214b5c10c00",                         // timestamp
         "056d616a6f72",                                 // severity
         "06c38420232323",                               // reason_text
         "156f7065726174696f6e616c2d76696f6c6174696f6e", // alarm_type

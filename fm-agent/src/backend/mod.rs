@@ -1,0 +1,184 @@
+//! The border to controllers: one trait, one folder for each way to reach one.
+//!
+//! Invariants:
+//! - A backend resolves what it can before it answers: an unclear answer of the controller leads to a
+//!   question, not to a guess. What stays open is said by [`Failure::in_doubt`], and comes back with the
+//!   next attempt as `in_doubt`.
+//! - What a controller cannot hold is adapted here and nowhere else. Alarms given to and taken from a
+//!   backend are the callers' own.
+//! - Filters are answered exactly, however loosely the controller matches.
+//! - No method waits longer than the backend's configured deadlines allow.
+//!
+//! A backend knows no store, no lanes and no routing. To add one: a file here, a table in
+//! [`DomainConfig`](crate::config::DomainConfig), a line in [`connect`].
+
+mod fm_rest_api;
+mod keystone;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use fm_common::entity::EntityMatch;
+use fm_common::{Alarm, AlarmKey};
+
+use crate::config::DomainConfig;
+
+/// What a backend's method gives.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// One controller.
+pub trait Backend: Send + Sync {
+    /// Makes the alarm stand at the controller as it is given: once, whatever stood there under its key.
+    /// An alarm that stands there with the same content is left alone.
+    fn raise<'a>(&'a self, raise: &'a Raise) -> Answer<'a, Delivered>;
+
+    /// Removes every alarm with exactly this key. That there is none is a success.
+    fn clear<'a>(&'a self, clear: &'a Clear) -> Answer<'a, Delivered>;
+
+    /// Removes every alarm that the filter means. That there is none is a success.
+    fn clear_all<'a>(&'a self, entity_instance_id: &'a str, rule: EntityMatch) -> Answer<'a, Delivered>;
+
+    /// Records a log, once.
+    fn log<'a>(&'a self, log: &'a Log) -> Answer<'a, Delivered>;
+
+    /// Alarms the query means, in no particular order. Suppressed ones too where it says so.
+    fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>>;
+
+    /// Whether the controller can be used at present, credentials included.
+    fn probe(&self) -> Answer<'_, ()>;
+}
+
+/// An alarm to be raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raise {
+    /// The alarm as the caller wrote it, with a timestamp.
+    pub alarm: Alarm,
+    /// The uuid for a new alarm at the controller.
+    pub uuid: String,
+    /// The uuid under which this node last knew the alarm to stand there.
+    pub standing: Option<String>,
+    /// An earlier attempt may have been taken.
+    pub in_doubt: bool,
+}
+
+/// An alarm to be cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clear {
+    /// Which.
+    pub key: AlarmKey,
+    /// The uuid under which this node last knew the alarm to stand there.
+    pub standing: Option<String>,
+}
+
+/// A log to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The log as the caller wrote it, with a timestamp.
+    pub alarm: Alarm,
+    /// Its uuid at the controller.
+    pub uuid: String,
+    /// An earlier attempt may have been taken.
+    pub in_doubt: bool,
+}
+
+/// Which alarms to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Only this alarm id.
+    pub alarm_id: Option<String>,
+    /// Only this entity and, unless `exact`, what lies under it.
+    pub entity_instance_id: Option<String>,
+    /// Only exactly this entity.
+    pub exact: bool,
+    /// How the entity filter matches.
+    pub rule: EntityMatch,
+    /// Suppressed alarms too.
+    pub include_suppressed: bool,
+}
+
+impl Query {
+    /// The alarm with exactly this key, suppressed or not.
+    pub fn one(key: &AlarmKey) -> Self {
+        Self {
+            alarm_id: Some(key.alarm_id.clone()),
+            entity_instance_id: Some(key.entity_instance_id.clone()),
+            exact: true,
+            rule: EntityMatch::default(),
+            include_suppressed: true,
+        }
+    }
+
+    /// Whether the query means this alarm, suppression aside.
+    pub fn means(&self, alarm: &Alarm) -> bool {
+        let key = alarm.key();
+        if self.exact {
+            let same_entity = self.entity_instance_id.as_ref().is_none_or(|id| *id == key.entity_instance_id);
+            return same_entity && self.alarm_id.as_ref().is_none_or(|id| *id == key.alarm_id);
+        }
+        alarm.matches(self.alarm_id.as_deref(), self.entity_instance_id.as_deref(), self.rule)
+    }
+}
+
+/// A request that the controller has taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// For a raise: the uuid under which the alarm stands there now. `None` when it was found that it
+    /// had been raised and removed again by somebody.
+    pub uuid: Option<String>,
+    /// The controller's answer was unclear and had to be resolved by asking.
+    pub unclear: bool,
+}
+
+/// A request that the controller has not taken, or may not have taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Failure {
+    /// What follows from it.
+    pub kind: FailureKind,
+    /// What happened, to what, and what to do, for people. Holds no secret.
+    pub reason: String,
+    /// The request may have been taken all the same.
+    pub in_doubt: bool,
+}
+
+/// What follows from a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The controller cannot be used at present, whatever the request: connection, deadline, TLS,
+    /// authentication, authorization, answers that are none of the service's.
+    Unavailable,
+    /// The controller works, this request failed; another attempt may succeed.
+    Retry,
+    /// The controller refuses this request for good.
+    Rejected,
+}
+
+/// Where a domain's alarms are kept.
+#[derive(Clone)]
+pub enum Link {
+    /// Here: the agent's own store is the record, nothing is delivered.
+    Standalone,
+    /// At a controller.
+    Controller(Arc<dyn Backend>),
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Standalone => "standalone",
+            Self::Controller(_) => "controller",
+        })
+    }
+}
+
+/// Makes the link that a domain's configuration asks for. Nothing is connected yet.
+///
+/// # Errors
+/// A certificate file that cannot be used.
+pub fn connect(config: &DomainConfig) -> anyhow::Result<Link> {
+    match &config.fm_rest_api {
+        None => Ok(Link::Standalone),
+        Some(rest) => Ok(Link::Controller(Arc::new(fm_rest_api::FmRestApi::new(rest)?))),
+    }
+}

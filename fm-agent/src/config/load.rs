@@ -1,0 +1,228 @@
+//! From file and environment to a checked [`Config`].
+//!
+//! Invariants:
+//! - An error names the file, the line and the key, or the environment variable.
+//! - The environment is an argument, so that tests need not change the process's own.
+//! - A variable `FM_AGENT__PLATFORM__MAX_IN_FLIGHT` stands for the key `platform.max_in_flight` and wins
+//!   over the file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use super::{Config, DEFAULT_PATH, DomainConfig};
+
+/// Variables that begin so are configuration keys.
+pub const ENVIRONMENT_PREFIX: &str = "FM_AGENT__";
+
+/// Why there is no configuration to run with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in the file is wrong.
+    #[error("{}:{line}: {key}{reason}", path.display(), key = named(key))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; 0 when it has none.
+        line: usize,
+        /// The key with its tables, or nothing when the text is no TOML.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An environment variable is wrong.
+    #[error("environment variable {variable}: {reason}")]
+    Variable {
+        /// Its name.
+        variable: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn named(key: &str) -> String {
+    if key.is_empty() || key == "." { String::new() } else { format!("{key}: ") }
+}
+
+/// Reads `path`, or the default file if there is one, lays the environment over it and checks the
+/// whole. With neither file nor variables this is the default configuration.
+pub fn load(
+    path: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let (path, text) = match path {
+        Some(path) => (path.to_owned(), read(path)?),
+        None => {
+            let path = PathBuf::from(DEFAULT_PATH);
+            let text = if path.exists() { read(&path)? } else { String::new() };
+            (path, text)
+        }
+    };
+    let file = Source { path: &path, text: &text };
+    let (mut config, mut table) = file.parse()?;
+    let mut variables: Vec<(String, String)> =
+        environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+    variables.sort();
+    for (variable, value) in variables {
+        (config, table) = overlay(&table, &variable, &value)?;
+    }
+    check(&config).map_err(|(key, reason)| ConfigError::Invalid {
+        line: file.line_of(&key),
+        path: path.clone(),
+        key,
+        reason,
+    })?;
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+}
+
+/// A configuration file's text.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn parse(&self) -> Result<(Config, Table), ConfigError> {
+        let table: Table = toml::from_str(self.text).map_err(|error| self.invalid("", &error))?;
+        let deserializer = toml::Deserializer::parse(self.text).map_err(|error| self.invalid("", &error))?;
+        match serde_path_to_error::deserialize::<_, Config>(deserializer) {
+            Ok(config) => Ok((config, table)),
+            Err(error) => {
+                let key = error.path().to_string();
+                Err(self.invalid(&key, error.inner()))
+            }
+        }
+    }
+
+    fn invalid(&self, key: &str, error: &toml::de::Error) -> ConfigError {
+        ConfigError::Invalid {
+            path: self.path.to_owned(),
+            line: error.span().map_or(0, |span| self.line_at(span.start)),
+            key: key.to_owned(),
+            reason: error.message().to_owned(),
+        }
+    }
+
+    fn line_at(&self, offset: usize) -> usize {
+        self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    }
+
+    /// The line of a key such as `platform.fm_rest_api.keystone` or `route[1]`, or of the nearest table
+    /// above it.
+    fn line_of(&self, key: &str) -> usize {
+        let Ok(root) = DeTable::parse(self.text) else { return 0 };
+        let mut table = root.get_ref();
+        let mut offset = 0;
+        for part in key.split('.') {
+            let (name, index) = match part.split_once('[') {
+                Some((name, index)) => (name, index.trim_end_matches(']').parse::<usize>().ok()),
+                None => (part, None),
+            };
+            let Some((name, value)) = table.get_key_value(name) else { break };
+            offset = name.span().start;
+            let value = match (value.get_ref(), index) {
+                (DeValue::Array(items), Some(index)) => match items.get(index) {
+                    Some(item) => {
+                        offset = item.span().start;
+                        item.get_ref()
+                    }
+                    None => break,
+                },
+                (value, _) => value,
+            };
+            match value {
+                DeValue::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        self.line_at(offset)
+    }
+}
+
+/// Lays one variable over the configuration. Its text is taken as a TOML number or truth value where
+/// that fits the key, else as a text.
+fn overlay(table: &Table, variable: &str, text: &str) -> Result<(Config, Table), ConfigError> {
+    let invalid = |reason: String| ConfigError::Variable { variable: variable.to_owned(), reason };
+    let key = variable[ENVIRONMENT_PREFIX.len()..].to_lowercase();
+    let path: Vec<&str> = key.split("__").collect();
+    let scalar = toml::from_str::<Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .filter(|value| !value.is_str());
+    let mut refused = None;
+    for value in scalar.into_iter().chain([Value::String(text.to_owned())]) {
+        let mut changed = table.clone();
+        put(&mut changed, &path, value).map_err(invalid)?;
+        match Config::deserialize(changed.clone()) {
+            Ok(config) => return Ok((config, changed)),
+            Err(error) => refused = Some(error.message().to_owned()),
+        }
+    }
+    Err(invalid(refused.unwrap_or_default()))
+}
+
+fn put(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
+    match path {
+        [] | [""] => Err("names no key".to_owned()),
+        [last] => {
+            table.insert((*last).to_owned(), value);
+            Ok(())
+        }
+        [first, rest @ ..] => {
+            let inner = table.entry(*first).or_insert_with(|| Value::Table(Table::new()));
+            match inner {
+                Value::Table(inner) => put(inner, rest, value),
+                _ => Err(format!("'{first}' is no table")),
+            }
+        }
+    }
+}
+
+/// What needs more than one value to be checked. Gives the key and what is wrong.
+fn check(config: &Config) -> Result<(), (String, String)> {
+    for (domain, domain_config) in config.domains() {
+        check_domain(domain_config).map_err(|(key, reason)| (format!("{domain}.{key}"), reason))?;
+    }
+    for (index, rule) in config.route.iter().enumerate() {
+        if rule.alarm_id.is_none() && rule.entity_type_id.is_none() && rule.entity_instance_id.is_none() {
+            let reason =
+                "needs alarm_id, entity_type_id or entity_instance_id: without one it takes every alarm";
+            return Err((format!("route[{index}]"), reason.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn check_domain(config: &DomainConfig) -> Result<(), (String, String)> {
+    let Some(rest) = &config.fm_rest_api else { return Ok(()) };
+    match &rest.keystone {
+        Some(keystone) => {
+            keystone.credential().map(drop).map_err(|reason| ("fm_rest_api.keystone".to_owned(), reason))
+        }
+        None if rest.endpoint.is_none() => {
+            let reason = "needs endpoint, or a keystone table whose catalogue has it";
+            Err(("fm_rest_api".to_owned(), reason.to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

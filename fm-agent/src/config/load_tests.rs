@@ -1,0 +1,153 @@
+//! Configuration files and variables as operators write them, right and wrong.
+
+use std::io::Write;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::config::{Domain, Durability, KeystoneCredential, SecretSource};
+
+const FULL: &str = r#"
+[agent]
+socket = "/run/fm/a.sock"
+durability = "process"
+shutdown_grace_ms = 2000
+
+[platform.fm_rest_api]
+endpoint = "http://controller:18002/"
+
+[platform.fm_rest_api.keystone]
+auth_url = "http://controller:5000/v3"
+username = "fm"
+password = "canary"
+
+[openstack]
+max_in_flight = 2
+
+[openstack.fm_rest_api.keystone]
+auth_url = "http://keystone.openstack.svc.cluster.local:80/v3"
+application_credential_id = "abc"
+application_credential_secret_file = "/run/credentials/openstack"
+region = "RegionOne"
+interface = "internal"
+
+[[route]]
+alarm_id = "700.*"
+domain = "openstack"
+"#;
+
+fn load_text(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load(Some(file.path()), pairs)
+}
+
+#[test]
+fn a_full_file() {
+    let config = load_text(FULL, &[]).unwrap();
+    assert_eq!(config.agent.durability, Durability::Process);
+    assert_eq!(config.agent.shutdown_grace_ms.duration().as_millis(), 2000);
+    let rest = config.platform.fm_rest_api.unwrap();
+    assert_eq!(rest.endpoint.unwrap().as_str(), "http://controller:18002");
+    let Ok(KeystoneCredential::Password { username, password: SecretSource::Given(secret) }) =
+        rest.keystone.unwrap().credential()
+    else {
+        panic!("a password was given")
+    };
+    assert_eq!((username.as_str(), secret.expose_secret()), ("fm", "canary"));
+    assert_eq!(config.openstack.unwrap().max_in_flight.get(), 2);
+    assert_eq!(config.route[0].domain, Domain::Openstack);
+}
+
+#[test]
+fn no_secret_shows() {
+    let config = load_text(FULL, &[]).unwrap();
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn nothing_at_all_is_standalone() {
+    let config = load_text("", &[]).unwrap();
+    assert!(config.platform.fm_rest_api.is_none());
+    assert!(config.openstack.is_none());
+    assert_eq!(config.agent.durability, Durability::Power);
+}
+
+#[test]
+fn variables_win_over_the_file() {
+    let config = load_text(
+        FULL,
+        &[
+            ("FM_AGENT__AGENT__DURABILITY", "power"),
+            ("FM_AGENT__OPENSTACK__MAX_IN_FLIGHT", "3"),
+            ("FM_AGENT__PLATFORM__FM_REST_API__KEYSTONE__PASSWORD", "12345"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.agent.durability, Durability::Power);
+    assert_eq!(config.openstack.unwrap().max_in_flight.get(), 3);
+    let keystone = config.platform.fm_rest_api.unwrap().keystone.unwrap();
+    assert_eq!(keystone.password.unwrap().expose_secret(), "12345");
+}
+
+#[test]
+fn an_error_names_file_line_and_key() {
+    for (text, line, key, reason) in [
+        ("[agent]\nsockets = 1\n", 2, "agent.sockets", "unknown field"),
+        ("[agent]\nshutdown_grace_ms = 0\n", 2, "agent.shutdown_grace_ms", "1 to 86400000"),
+        ("\n[platform]\nmax_in_flight = \"many\"\n", 3, "platform.max_in_flight", "invalid type"),
+        ("[agent]\ndurability = \"none\"\n", 2, "agent.durability", "unknown variant"),
+        ("[agent]\nlog = \"fm=loud\"\n", 2, "agent.log", "log filter"),
+        (
+            "[platform.fm_rest_api]\nendpoint = \"ftp://c\"\n",
+            2,
+            "platform.fm_rest_api.endpoint",
+            "not an http://",
+        ),
+        ("[platform.fm_rest_api]\nrequest_timeout_ms = 5\n", 1, "platform.fm_rest_api", "needs endpoint"),
+        (
+            "[platform.fm_rest_api.keystone]\nauth_url = \"http://c:5000/v3\"\nusername = \"fm\"\n",
+            1,
+            "platform.fm_rest_api.keystone",
+            "needs username with password",
+        ),
+        (
+            "[[route]]\nalarm_id = \"1\"\ndomain = \"platform\"\n\n[[route]]\ndomain = \"platform\"\n",
+            5,
+            "route[1]",
+            "needs alarm_id",
+        ),
+        ("[[route]]\nalarm_id = \"1\"\ndomain = \"moon\"\n", 3, "route[0].domain", "unknown variant"),
+        ("[agent\n", 1, "", "unclosed"),
+    ] {
+        let error = load_text(text, &[]).unwrap_err();
+        let shown = error.to_string();
+        let ConfigError::Invalid { line: at, key: named, reason: said, .. } = error else {
+            panic!("{shown}")
+        };
+        assert_eq!((at, named.as_str()), (line, key), "{shown}");
+        assert!(said.contains(reason), "{shown}");
+        assert!(shown.contains(&format!(":{line}: ")), "{shown}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    for (variable, value) in [
+        ("FM_AGENT__AGENT__DURABILITY", "sometimes"),
+        ("FM_AGENT__AGENT__SOCKETS", "x"),
+        ("FM_AGENT__PLATFORM__MAX_IN_FLIGHT", "99"),
+        ("FM_AGENT__", "x"),
+    ] {
+        let error = load_text("", &[(variable, value)]).unwrap_err();
+        assert!(error.to_string().contains(&format!("environment variable {variable}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load(Some(Path::new("/nowhere/fm-agent.toml")), []).unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere/fm-agent.toml: "), "{error}");
+}

@@ -1,0 +1,147 @@
+//! What the operator can set: the types, their units and their defaults.
+//!
+//! Invariants:
+//! - A value that parses is valid by itself; `load` checks what needs two values at once.
+//! - Unknown keys are errors. Units are in the names (`_ms`, `_bytes`).
+//! - Secrets are [`secrecy::SecretString`] and show as nothing in Debug output.
+//!
+//! This module decides nothing at run time and touches no network.
+
+mod load;
+mod rest;
+mod types;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fm_common::entity::EntityMatch;
+use serde::Deserialize;
+
+pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
+pub use rest::{FmRestApiConfig, Interface, KeystoneConfig, KeystoneCredential, SecretSource};
+pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
+
+/// Where the configuration is when `--config` does not say so.
+pub const DEFAULT_PATH: &str = "/etc/fm/fm-agent.toml";
+
+/// The whole configuration. Everything has a default: an empty file is an agent that runs standalone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The daemon itself.
+    pub agent: AgentConfig,
+    /// The controller of the platform's alarms. Without it the agent keeps them itself.
+    pub platform: DomainConfig,
+    /// The controller of the containerized OpenStack's alarms. Without it they belong to the platform.
+    pub openstack: Option<DomainConfig>,
+    /// The operator's rules on which domain owns an alarm, first match first.
+    pub route: Vec<RouteRule>,
+}
+
+/// The daemon itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentConfig {
+    /// The Unix socket that callers connect to.
+    pub socket: Option<PathBuf>,
+    /// The directory of the store.
+    pub state_dir: Option<PathBuf>,
+    /// What an answer promises.
+    pub durability: Durability,
+    /// How list and clear-all filters match entity instance ids.
+    pub entity_match: EntityMatch,
+    /// How long a stop may take: what is under way is finished, the rest waits on disk.
+    pub shutdown_grace_ms: Millis,
+    /// Connections at the same time; more are refused with an error.
+    pub max_connections: usize,
+    /// How long a write may wait for the answer of a controller it has to ask.
+    pub ask_timeout_ms: Millis,
+    /// Events kept by an agent that is its own store of record; the oldest go first.
+    pub max_events: u32,
+    /// Which log lines are written, in the filter syntax of `tracing`, such as `info` or
+    /// `info,fm_agent::delivery=debug`.
+    pub log: LogFilter,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            state_dir: None,
+            durability: Durability::default(),
+            entity_match: EntityMatch::default(),
+            shutdown_grace_ms: Millis::new(5_000),
+            max_connections: 10_000,
+            ask_timeout_ms: Millis::new(500),
+            max_events: 4_000,
+            log: LogFilter::default(),
+        }
+    }
+}
+
+/// The controller of one domain. With no backend table the agent is the domain's store of record.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DomainConfig {
+    /// Requests under way at the same time, at most.
+    pub max_in_flight: InFlight,
+    /// Reach the controller over fm-rest-api.
+    pub fm_rest_api: Option<FmRestApiConfig>,
+}
+
+/// One of the operator's routing rules. Every given condition must hold; `*` at the end of a text
+/// stands for anything.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteRule {
+    /// The alarm id, such as `300.010` or `700.*`.
+    pub alarm_id: Option<String>,
+    /// The entity type, such as `host.port` or `instance*`.
+    pub entity_type_id: Option<String>,
+    /// The entity instance id, such as `host=compute-1*`.
+    pub entity_instance_id: Option<String>,
+    /// The domain that owns what matches.
+    pub domain: Domain,
+}
+
+/// A domain: one fault management with its own controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domain {
+    /// The platform (StarlingX itself).
+    Platform,
+    /// The containerized OpenStack.
+    Openstack,
+}
+
+impl Domain {
+    /// Both, in a fixed order.
+    pub const ALL: [Self; 2] = [Self::Platform, Self::Openstack];
+
+    /// The name used in configuration, logs and the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Openstack => "openstack",
+        }
+    }
+
+    /// The domain with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|domain| domain.name() == name)
+    }
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Config {
+    /// The configured domains; the platform is always one of them.
+    pub fn domains(&self) -> BTreeMap<Domain, &DomainConfig> {
+        let openstack = self.openstack.iter().map(|config| (Domain::Openstack, config));
+        std::iter::once((Domain::Platform, &self.platform)).chain(openstack).collect()
+    }
+}
