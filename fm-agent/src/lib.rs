@@ -7,4 +7,6 @@
 
 pub mod backend;
 pub mod config;
+pub mod route;
+pub mod service;
 pub mod store;

@@ -35,7 +35,7 @@ use crate::config::{Domain, Durability};
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting};
 pub use reader::Reader;
-pub use writer::Writer;
+pub use writer::{Submitted, Writer};
 
 /// What the store needs to know.
 #[derive(Debug, Clone)]

@@ -47,6 +47,11 @@ impl Reader {
         .await
     }
 
+    /// Entities of the clear-alls that wait, with their domains.
+    pub async fn clear_alls(&self) -> Result<Vec<(Domain, String)>, StoreError> {
+        self.run(tables::waiting_clear_alls).await
+    }
+
     /// The next requests of a domain after `seq`, in order.
     pub async fn waiting(&self, domain: Domain, after: i64, most: usize) -> Result<Vec<Request>, StoreError> {
         self.run(move |connection| {
