@@ -160,7 +160,6 @@ impl Alarm {
             && self.suppression == other.suppression
     }
 
-
     /// Checks what a request needs before anything of it is kept. A clear needs its key only.
     pub fn validate(&self) -> Result<(), InvalidAlarm> {
         self.key().validate()?;

@@ -115,8 +115,11 @@ impl Health {
     /// It cannot be used.
     pub fn failed(&self, reason: &str) {
         let mut state = self.lock();
-        state.failures = state.failures.saturating_add(1);
-        state.probe_at = Some(Instant::now() + pause(state.failures));
+        // Several requests fail at once when a controller goes: that is one failure.
+        if state.probe_at.is_none_or(|at| at <= Instant::now()) {
+            state.failures = state.failures.saturating_add(1);
+            state.probe_at = Some(Instant::now() + pause(state.failures));
+        }
         let (since, changed) = match &state.condition {
             Condition::Down { since, reason: before } => (*since, before != reason),
             Condition::Unknown | Condition::Up => (Timestamp::now(), true),

@@ -80,12 +80,10 @@ impl Controller {
         if !self.health.may_ask() {
             return None;
         }
-        match tokio::time::timeout(limit, self.read(query, Duration::MAX)).await {
-            Ok(answer) => answer.ok(),
-            Err(_) => {
-                self.health.ask_timed_out();
-                None
-            }
+        if let Ok(answer) = tokio::time::timeout(limit, self.read(query, Duration::MAX)).await {
+            return answer.ok();
         }
+        self.health.ask_timed_out();
+        None
     }
 }
