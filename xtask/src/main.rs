@@ -35,7 +35,7 @@ enum Chore {
         /// Build optimised.
         #[arg(long)]
         release: bool,
-        /// Where to; its `fm_api` and `fm_core` are replaced.
+        /// Where to, from the workspace's root; `fm_api` and `fm_core` in it are replaced.
         #[arg(long, value_name = "DIR", default_value = "target/python")]
         into: PathBuf,
     },

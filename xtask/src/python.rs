@@ -1,7 +1,7 @@
 //! The Python package laid out in a directory, as an installer would do it, with cargo alone.
 //!
-//! Invariant: the directory gets `fm_api/` and `fm_core.abi3.so` and nothing else of it is touched; what
-//! was there of these two is replaced, so that no stale file stays.
+//! Invariant: the directory gets `fm_api/`, `fm_core.abi3.so` and `fm_core.pyi`, and nothing else of it is
+//! touched; what was there of these is replaced, so that no stale file stays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,14 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
+/// The package's sources.
+const SOURCES: &str = "bindings/python/python";
+
 /// The file name under which every Python from 3.9 on finds the extension.
 const EXTENSION: &str = "fm_core.abi3.so";
+
+/// The extension's types.
+const TYPES: &str = "fm_core.pyi";
 
 /// Builds the extension and puts it beside a copy of the package; returns the directory's full path.
 pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result<PathBuf> {
@@ -20,7 +26,9 @@ pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result
     if package.exists() {
         fs::remove_dir_all(&package).with_context(|| format!("removing {}", package.display()))?;
     }
-    copy_package(&root.join("bindings/python/python/fm_api"), &package)?;
+    let sources = root.join(SOURCES);
+    copy_package(&sources.join("fm_api"), &package)?;
+    fs::copy(sources.join(TYPES), into.join(TYPES)).with_context(|| format!("copying {TYPES}"))?;
     install(&library, &into.join(EXTENSION))?;
     into.canonicalize().with_context(|| into.display().to_string())
 }
