@@ -36,8 +36,11 @@ if not (PACKAGE_DIR / "fm_core.abi3.so").is_file():
     )
 sys.path.insert(0, str(PACKAGE_DIR))
 
-# No test may reach an agent of this machine by accident; a busy machine must not time writes out.
-os.environ["FM_AGENT_SOCKET"] = "/nonexistent/fm-agent.sock"
+# The client reads its environment once, so the socket of the tests' own agent is named before it is
+# there. No test may reach an agent of this machine by accident, and a busy machine must not time writes out.
+BASE = tempfile.TemporaryDirectory(prefix="fm-")
+AGENT_SOCKET = Path(BASE.name) / "run/fm-agent.sock"
+os.environ["FM_AGENT_SOCKET"] = str(AGENT_SOCKET)
 os.environ["FM_API_TIMEOUT_MS"] = "20000"
 os.environ["FM_API_READ_TIMEOUT_MS"] = "20000"
 
@@ -114,30 +117,26 @@ def agent() -> Iterator[Path]:
     program = BIN_DIR / "fm-agent"
     if not os.access(program, os.X_OK):
         pytest.fail(f"{program} is missing: run `cargo build -p fm-agent` or set FM_TEST_BIN_DIR")
-    with tempfile.TemporaryDirectory(prefix="fm-") as directory:
-        base = Path(directory)
-        (base / "run").mkdir(mode=0o700)
-        path = base / "run/fm/fm-agent.sock"
-        environment = {name: text for name, text in os.environ.items() if not name.startswith("FM_")}
-        environment.update(XDG_RUNTIME_DIR=str(base / "run"), XDG_STATE_HOME=str(base / "state"))
-        log = base / "agent.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen([program], env=environment, stdout=output, stderr=output)
+    base = Path(BASE.name)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("FM_")}
+    environment["FM_AGENT__AGENT__SOCKET"] = str(AGENT_SOCKET)
+    environment["FM_AGENT__AGENT__STATE_DIR"] = str(base / "state")
+    log = base / "agent.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([program], env=environment, stdout=output, stderr=output)
+    try:
+        wait_until_listening(process, AGENT_SOCKET, log)
+        yield AGENT_SOCKET
+        assert process.poll() is None, f"the agent ended during the tests:\n{log.read_text()}"
+    finally:
+        process.terminate()
         try:
-            wait_until_listening(process, path, log)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("FM_AGENT_SOCKET", str(path))
-                yield path
-            assert process.poll() is None, f"the agent ended during the tests:\n{log.read_text()}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_DEADLINE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise
-        assert process.returncode == 0, f"the agent did not end cleanly:\n{log.read_text()}"
+            process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+    assert process.returncode == 0, f"the agent did not end cleanly:\n{log.read_text()}"
 
 
 def wait_until_listening(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:

@@ -209,6 +209,7 @@ def test_parent_and_child_each_get_their_own_answers(
     run_python: Callable[..., str], alarm_id: str, host: str
 ) -> None:
     program = f"""
+import os
 from fm_api import fm_api
 api = fm_api.FaultAPIsV2()
 def work(name):

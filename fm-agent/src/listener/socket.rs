@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,12 @@ use anyhow::{Context, bail};
 /// # Errors
 /// A living agent at this path, or a directory that cannot be written.
 pub fn bind(path: &Path, everybody: bool) -> anyhow::Result<UnixListener> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            bail!("{} is there and is no socket: move it away, or set agent.socket", path.display())
+        }
+        _ => {}
+    }
     match UnixStream::connect(path) {
         Ok(_) => bail!("an agent is already listening at {}: stop it, or set agent.socket", path.display()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
