@@ -219,7 +219,7 @@ impl FmRestApi {
             by_digit(filter)
         } else {
             let types = self.alarm_types().await?;
-            types.into_iter().map(|id| Filter { alarm_id: Some(id), ..filter.clone() }).collect()
+            types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect()
         };
         // 'Contains' may give a row to more than one page.
         let mut rows = BTreeMap::new();

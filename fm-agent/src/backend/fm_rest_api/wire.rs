@@ -175,18 +175,25 @@ pub(super) fn summary(body: &[u8]) -> Result<Summary, serde_json::Error> {
     serde_json::from_slice(body)
 }
 
-/// Reads the alarm ids of a list of alarm types.
-pub(super) fn alarm_types(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+/// An alarm type that the service knows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct AlarmKind {
+    pub(super) alarm_id: String,
+    #[serde(default, deserialize_with = "text_or_null")]
+    pub(super) description: String,
+}
+
+fn text_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads a list of alarm types.
+pub(super) fn alarm_types(body: &[u8]) -> Result<Vec<AlarmKind>, serde_json::Error> {
     #[derive(Deserialize)]
     struct List {
-        event_suppression: Vec<Entry>,
+        event_suppression: Vec<AlarmKind>,
     }
-    #[derive(Deserialize)]
-    struct Entry {
-        alarm_id: String,
-    }
-    serde_json::from_slice::<List>(body)
-        .map(|list| list.event_suppression.into_iter().map(|entry| entry.alarm_id).collect())
+    serde_json::from_slice::<List>(body).map(|list| list.event_suppression)
 }
 
 #[cfg(test)]

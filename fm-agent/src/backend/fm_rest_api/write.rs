@@ -12,7 +12,7 @@
 use fm_common::entity::EntityMatch;
 use fm_common::{AlarmKey, Timestamp};
 
-use super::adapt::{self, Database, Held};
+use super::adapt::{self, Held};
 use super::answer::Outcome;
 use super::client::Request;
 use super::wire::{Posted, Row};

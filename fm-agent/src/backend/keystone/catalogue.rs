@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_lifetime_is_by_keystones_own_clock() {
-        assert_eq!(body().lifetime(), Ok(Duration::from_secs(3600)));
+        assert_eq!(body().lifetime(), Ok(Duration::from_hours(1)));
         let over = parse(br#"{"token": {"expires_at": "2001-01-01T00:00:00Z"}}"#).unwrap();
         assert_eq!(over.lifetime(), Ok(Duration::ZERO));
         let garbage = parse(br#"{"token": {"expires_at": "soon"}}"#).unwrap();

@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn the_margin_suits_long_and_short_lives() {
-        assert_eq!(margin(Duration::from_secs(24 * 3600)), MOST_MARGIN);
-        assert_eq!(margin(Duration::from_secs(600)), Duration::from_secs(60));
+        assert_eq!(margin(Duration::from_hours(24)), MOST_MARGIN);
+        assert_eq!(margin(Duration::from_mins(10)), Duration::from_mins(1));
         assert_eq!(margin(Duration::from_millis(500)), Duration::from_millis(50));
     }
 }
