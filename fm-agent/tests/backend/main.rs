@@ -3,3 +3,4 @@
 
 mod ordinary;
 mod support;
+mod surprises;
