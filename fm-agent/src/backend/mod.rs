@@ -14,6 +14,7 @@
 
 mod fm_rest_api;
 pub mod health;
+mod http;
 mod keystone;
 mod link;
 
@@ -140,6 +141,29 @@ pub struct Failure {
     pub reason: String,
     /// The request may have been taken all the same.
     pub in_doubt: bool,
+}
+
+impl Failure {
+    /// The controller cannot be used at present; the request was not taken.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Unavailable, reason: reason.into(), in_doubt: false }
+    }
+
+    /// The request failed and was not taken; another attempt may succeed.
+    pub fn retry(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Retry, reason: reason.into(), in_doubt: false }
+    }
+
+    /// The request is refused for good.
+    pub fn rejected(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Rejected, reason: reason.into(), in_doubt: false }
+    }
+
+    /// The same failure of a request that may have been taken all the same, or that certainly was not.
+    #[must_use]
+    pub fn in_doubt(self, in_doubt: bool) -> Self {
+        Self { in_doubt, ..self }
+    }
 }
 
 /// What follows from a failure.

@@ -1,29 +1,75 @@
-//! Rest.
-use super::*;
-/// x
-pub(super) struct FmRestApi;
+//! A controller reached over fm-rest-api, version 1.
+//!
+//! `client` sends, `answer` says what an answer means, `wire` is the JSON, `adapt` the form that the service
+//! can hold, `types` what the service knows, `read` and `write` are the backend's methods. Which behaviour of
+//! the service each rule answers is said where the rule is ("observed behaviour of fm-rest-api, 2026-06").
+//!
+//! Invariants:
+//! - Requests of one alarm come one at a time: the caller sees to that.
+//! - A raise costs two requests when nothing stands under its key, one more for each row that has to go.
+//! - Nothing is remembered of alarms: each method asks the service.
+
+mod adapt;
+mod answer;
+mod client;
+mod read;
+mod types;
+mod wire;
+mod write;
+
+use std::sync::OnceLock;
+
+use fm_common::Alarm;
+use fm_common::entity::EntityMatch;
+
+use self::adapt::Database;
+use self::client::Client;
+use super::{Answer, Backend, Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
+use crate::config::FmRestApiConfig;
+
+/// One fm-rest-api service.
+pub(super) struct FmRestApi {
+    client: Client,
+    /// The database behind the service, once it has been asked for.
+    database: OnceLock<Database>,
+}
+
 impl FmRestApi {
-    pub(super) fn new(_c: &crate::config::FmRestApiConfig) -> anyhow::Result<Self> {
-        Ok(Self)
+    /// The service that the configuration names. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// A certificate file that cannot be used, an account that cannot prove itself, no endpoint.
+    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
+        Ok(Self { client: Client::new(config)?, database: OnceLock::new() })
     }
 }
+
 impl Backend for FmRestApi {
-    fn raise<'a>(&'a self, _r: &'a Raise) -> Answer<'a, Delivered> {
-        loop {}
+    fn raise<'a>(&'a self, raise: &'a Raise) -> Answer<'a, Delivered> {
+        Box::pin(self.raise_alarm(raise))
     }
-    fn clear<'a>(&'a self, _r: &'a Clear) -> Answer<'a, Delivered> {
-        loop {}
+
+    fn clear<'a>(&'a self, clear: &'a Clear) -> Answer<'a, Delivered> {
+        Box::pin(self.clear_alarm(clear))
     }
-    fn clear_all<'a>(&'a self, _r: &'a str, _u: EntityMatch) -> Answer<'a, Delivered> {
-        loop {}
+
+    fn clear_all<'a>(&'a self, entity_instance_id: &'a str, rule: EntityMatch) -> Answer<'a, Delivered> {
+        Box::pin(self.clear_matching(entity_instance_id, rule))
     }
-    fn log<'a>(&'a self, _r: &'a Log) -> Answer<'a, Delivered> {
-        loop {}
+
+    fn log<'a>(&'a self, log: &'a Log) -> Answer<'a, Delivered> {
+        Box::pin(self.record_log(log))
     }
-    fn list<'a>(&'a self, _r: &'a Query) -> Answer<'a, Vec<Alarm>> {
-        loop {}
+
+    fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>> {
+        Box::pin(self.matching(query))
     }
+
     fn probe(&self) -> Answer<'_, ()> {
-        loop {}
+        Box::pin(async {
+            // Whatever fails here fails every request.
+            let unavailable = |failure| Failure { kind: FailureKind::Unavailable, ..failure };
+            self.summary().await.map(|_| ()).map_err(unavailable)
+        })
     }
 }

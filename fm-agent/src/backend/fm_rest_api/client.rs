@@ -1,0 +1,193 @@
+//! Requests to fm-rest-api: address, token, and the one retry after a token was refused.
+//!
+//! Invariants: every request goes through [`Client::send`]; a token that the service refuses is replaced
+//! once per request; a request that certainly had no effect fails without doubt.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, StatusCode, Url};
+
+use super::answer::{Outcome, interpret};
+use crate::backend::http::{self, Broken};
+use crate::backend::keystone::{Keystone, Token};
+use crate::backend::{Failure, FailureKind};
+use crate::config::{FmRestApiConfig, HttpUrl};
+
+/// One service and the account used there.
+pub(super) struct Client {
+    http: reqwest::Client,
+    endpoint: Option<HttpUrl>,
+    keystone: Option<Keystone>,
+}
+
+/// A request, relative to `/v1`.
+#[derive(Clone)]
+pub(super) struct Request<'a> {
+    method: Method,
+    path: &'a [&'a str],
+    query: Vec<(&'static str, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn get(path: &'a [&'a str]) -> Self {
+        Self { method: Method::GET, path, query: Vec::new(), body: None }
+    }
+
+    pub(super) fn delete(path: &'a [&'a str]) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
+    pub(super) fn post(path: &'a [&'a str], body: Vec<u8>) -> Self {
+        Self { method: Method::POST, body: Some(body), ..Self::get(path) }
+    }
+
+    /// The request in words, for messages.
+    pub(super) fn describe(&self) -> String {
+        format!("{} {}", self.method, self.path.join("/"))
+    }
+
+    /// Adds a parameter.
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds a filter. Which fields match how is said in `read`.
+    pub(super) fn filter(self, field: &'static str, value: impl Into<String>) -> Self {
+        self.with("q.field", field).with("q.op", "eq").with("q.value", value)
+    }
+}
+
+impl Client {
+    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
+        let http = http::client(config)?;
+        let keystone =
+            config.keystone.as_ref().map(|account| Keystone::new(http.clone(), account)).transpose();
+        let keystone = keystone.context("keystone")?;
+        anyhow::ensure!(
+            config.endpoint.is_some() || keystone.is_some(),
+            "fm_rest_api needs endpoint, or keystone to find it in the catalogue"
+        );
+        Ok(Self { http, endpoint: config.endpoint.clone(), keystone })
+    }
+
+    /// Sends a request and says what its answer means.
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<Outcome, Failure> {
+        let asked = request.describe();
+        let mut refused = false;
+        loop {
+            let token = match &self.keystone {
+                Some(keystone) => Some(keystone.token().await?),
+                None => None,
+            };
+            let started = Instant::now();
+            let reply = http::exchange(self.build(&request, token.as_ref())?).await;
+            let elapsed_ms = started.elapsed().as_millis();
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(broken) => {
+                    tracing::debug!(%asked, elapsed_ms, ?broken, "no answer");
+                    return broken_outcome(&asked, broken);
+                }
+            };
+            tracing::debug!(%asked, elapsed_ms, status = reply.status.as_u16(), "answered");
+            if reply.status != StatusCode::UNAUTHORIZED {
+                return interpret(&asked, reply);
+            }
+            match (&self.keystone, &token) {
+                (Some(keystone), Some(token)) if !refused => keystone.invalidate(token).await,
+                (Some(_), _) => {
+                    return Err(Failure::unavailable(format!(
+                        "{asked}: the service refuses a token that Keystone has just issued (401); do the two \
+                         use the same Keystone?"
+                    )));
+                }
+                (None, _) => {
+                    return Err(Failure::unavailable(format!(
+                        "{asked}: the service wants a token (401); add the keystone table"
+                    )));
+                }
+            }
+            refused = true;
+        }
+    }
+
+    fn build(
+        &self,
+        request: &Request<'_>,
+        token: Option<&Token>,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
+        let base = match (&self.endpoint, token) {
+            (Some(endpoint), _) => endpoint,
+            (None, Some(token)) => token.endpoint.as_ref().map_err(Failure::unavailable)?,
+            (None, None) => return Err(Failure::unavailable("neither endpoint nor keystone is configured")),
+        };
+        let mut url = address(base, request.path)?;
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let mut builder = self.http.request(request.method.clone(), url);
+        if let Some(token) = token {
+            builder = builder.header("x-auth-token", token.value.clone());
+        }
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        Ok(builder)
+    }
+}
+
+fn broken_outcome(asked: &str, broken: Broken) -> Result<Outcome, Failure> {
+    match broken {
+        Broken::Unsent(words) => {
+            Err(Failure::unavailable(format!("{asked}: fm-rest-api cannot be reached: {words}")))
+        }
+        Broken::Lost(words) => Ok(Outcome::Unclear(Failure {
+            kind: FailureKind::Unavailable,
+            reason: format!("{asked}: no complete answer of fm-rest-api: {words}"),
+            in_doubt: true,
+        })),
+    }
+}
+
+/// The URL of a path below `/v1`; the base may end with it already.
+fn address(base: &HttpUrl, path: &[&str]) -> Result<Url, Failure> {
+    let unusable = || Failure::unavailable(format!("the endpoint '{}' is no usable URL", base.as_str()));
+    let mut url = Url::parse(base.as_str()).map_err(|_| unusable())?;
+    let version = (!base.as_str().ends_with("/v1")).then_some("v1");
+    url.path_segments_mut().map_err(|()| unusable())?.pop_if_empty().extend(version).extend(path);
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_may_end_with_the_version() {
+        for (base, expected) in [
+            ("http://127.0.0.1:18002", "http://127.0.0.1:18002/v1/alarms/x"),
+            ("http://127.0.0.1:18002/", "http://127.0.0.1:18002/v1/alarms/x"),
+            ("http://[fd00::1]:18002/v1", "http://[fd00::1]:18002/v1/alarms/x"),
+            ("https://fm.example/fault/v1/", "https://fm.example/fault/v1/alarms/x"),
+        ] {
+            let url = address(&HttpUrl::parse(base).unwrap(), &["alarms", "x"]).unwrap();
+            assert_eq!(url.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn awkward_values_stay_one_value() {
+        let url = address(&HttpUrl::parse("http://h").unwrap(), &["alarms", "a/../b?c"]).unwrap();
+        assert_eq!(url.path(), "/v1/alarms/a%2F..%2Fb%3Fc");
+    }
+
+    #[test]
+    fn a_service_needs_an_address() {
+        let error = Client::new(&FmRestApiConfig::default()).err().unwrap();
+        assert!(error.to_string().contains("endpoint"), "{error}");
+    }
+}

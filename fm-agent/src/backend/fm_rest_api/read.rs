@@ -1,0 +1,324 @@
+//! Reading alarms exactly from a service that matches loosely.
+//!
+//! Invariants:
+//! - A filter sent to the service is a superset of what is meant; what is meant is decided here.
+//! - A list is complete or a failure: the service gives at most 2000 alarms at a time and no working way
+//!   to the next page, so a full page is split until none is full.
+//! - Reading changes nothing at the service: no failure here is in doubt.
+
+use std::collections::BTreeMap;
+
+use fm_common::entity::canonical;
+use fm_common::{Alarm, AlarmKey, Severity};
+
+use super::adapt::{self, Database};
+use super::answer::Outcome;
+use super::client::Request;
+use super::wire::{Row, Summary};
+use super::{FmRestApi, wire};
+use crate::backend::{Failure, FailureKind, Query};
+
+/// Alarms in a full page.
+const PAGE: usize = 2000;
+/// The length of a uuid.
+const UUID_CHARS: usize = 36;
+/// Digits of a uuid by which a page is split, at most: 65,536 pages.
+const MOST_DIGITS: usize = 4;
+/// Attempts at a complete list while alarms come and go.
+const ATTEMPTS: usize = 3;
+/// What an alarm's severity can be, other than by mistake.
+const SEVERITIES: [Severity; 5] =
+    [Severity::Critical, Severity::Major, Severity::Minor, Severity::Warning, Severity::Unranked];
+
+/// What the service is asked for: every given text must be in the row.
+#[derive(Debug, Clone, Default)]
+struct Filter {
+    alarm_id: Option<String>,
+    entity: Option<String>,
+    severity: Option<Severity>,
+    /// The first digits of the uuid.
+    uuid: String,
+    suppressed: bool,
+}
+
+impl Filter {
+    fn new(alarm_id: Option<&str>, entity: Option<&str>, suppressed: bool) -> Self {
+        let value = |text: &str| Some(adapt::filter(text)).filter(|value| !value.is_empty());
+        Self {
+            alarm_id: alarm_id.and_then(value),
+            entity: entity.map(canonical).and_then(value),
+            suppressed,
+            ..Self::default()
+        }
+    }
+
+    fn key(key: &AlarmKey) -> Self {
+        Self::new(Some(&key.alarm_id), Some(&key.entity_instance_id), true)
+    }
+
+    fn means_everything(&self) -> bool {
+        self.alarm_id.is_none() && self.entity.is_none()
+    }
+
+    fn request(&self) -> Request<'static> {
+        let mut request = Request::get(&["alarms"]).with("expand", "1");
+        // Any value, 'false' too, would mean true.
+        if self.suppressed {
+            request = request.with("include_suppress", "1");
+        }
+        if !self.uuid.is_empty() {
+            request = request.filter("uuid", format!("{:_<UUID_CHARS$}", self.uuid));
+        }
+        let texts = [
+            ("alarm_id", self.alarm_id.as_deref()),
+            ("entity_instance_id", self.entity.as_deref()),
+            ("severity", self.severity.as_ref().map(Severity::as_str)),
+        ];
+        for (field, value) in texts {
+            if let Some(value) = value {
+                request = request.filter(field, value);
+            }
+        }
+        request
+    }
+}
+
+impl FmRestApi {
+    /// Asks a question whose answer is a document.
+    pub(super) async fn read<T>(
+        &self,
+        request: Request<'_>,
+        parse: fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<T, Failure> {
+        let asked = request.describe();
+        match self.find(request, parse).await? {
+            Some(document) => Ok(document),
+            None => Err(Failure::unavailable(format!("{asked}: not found (404); correct the endpoint"))),
+        }
+    }
+
+    /// Asks for a document that need not be there.
+    async fn find<T>(
+        &self,
+        request: Request<'_>,
+        parse: fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>, Failure> {
+        let asked = request.describe();
+        match self.client.send(request).await? {
+            Outcome::NotFound => Ok(None),
+            Outcome::Unclear(failure) => Err(failure.in_doubt(false)),
+            Outcome::Done(body) => parse(&body).map(Some).map_err(|error| {
+                Failure::unavailable(format!(
+                    "{asked}: the answer is not fm-rest-api's ({error}); check the endpoint and what is before it"
+                ))
+            }),
+        }
+    }
+
+    /// The alarm with this uuid, suppressed or not; masked ones are not shown.
+    pub(super) async fn alarm(&self, uuid: &str) -> Result<Option<Row>, Failure> {
+        self.find(Request::get(&["alarms", uuid]), wire::alarm).await
+    }
+
+    /// The time of the event with this uuid, if there is such an event.
+    pub(super) async fn event_time(
+        &self,
+        uuid: &str,
+    ) -> Result<Option<Option<fm_common::Timestamp>>, Failure> {
+        self.find(Request::get(&["event_log", uuid]), wire::event_time).await
+    }
+
+    /// How many alarms stand: the cheapest question that the database has to answer.
+    pub(super) async fn summary(&self) -> Result<Summary, Failure> {
+        self.read(Request::get(&["alarms", "summary"]), wire::summary).await
+    }
+
+    /// Every row with exactly this key, in the service's form. `known` is a uuid that may be one of them:
+    /// it helps where the service cannot list.
+    pub(super) async fn standing(&self, key: &AlarmKey, known: Option<&str>) -> Result<Vec<Row>, Failure> {
+        let filter = Filter::key(key);
+        let mut rows = match self.rows(&filter).await {
+            Err(failure) if failure.kind == FailureKind::Retry => {
+                self.readable(&filter, known, failure).await?
+            }
+            other => other?,
+        };
+        rows.retain(|row| row.alarm.key() == *key);
+        Ok(rows)
+    }
+
+    /// What can be read of one key where its list fails: a row of another writer whose severity is none
+    /// fails every list it is in, and is in none that asks for another severity.
+    async fn readable(
+        &self,
+        filter: &Filter,
+        known: Option<&str>,
+        failed: Failure,
+    ) -> Result<Vec<Row>, Failure> {
+        // When the database is down, everything fails, and not because of a row.
+        self.summary().await.map_err(|failure| Failure { kind: FailureKind::Unavailable, ..failure })?;
+        let mut rows = Vec::new();
+        let mut unread = false;
+        for severity in SEVERITIES {
+            match self.rows(&Filter { severity: Some(severity), ..filter.clone() }).await {
+                Ok(some) => rows.extend(some),
+                Err(failure) if failure.kind == FailureKind::Retry => unread = true,
+                Err(failure) => return Err(failure),
+            }
+        }
+        if unread {
+            let row = match known {
+                Some(uuid) => self.alarm(uuid).await?,
+                None => None,
+            };
+            rows.push(row.ok_or_else(|| unlisted(&failed))?);
+        }
+        tracing::warn!(
+            reason = failed.reason,
+            "fm-rest-api cannot list its alarms because of one that it cannot show, such as one with an unknown \
+             severity; delete that one by its uuid. Going on with those that can be read"
+        );
+        Ok(rows)
+    }
+
+    /// The alarms that a query means, in the callers' form.
+    pub(super) async fn matching(&self, query: &Query) -> Result<Vec<Alarm>, Failure> {
+        let entity = query.entity_instance_id.as_deref();
+        let filter = Filter::new(query.alarm_id.as_deref(), entity, query.include_suppressed);
+        let rows = self.rows(&filter).await.map_err(|failure| match failure.kind {
+            FailureKind::Retry => unlisted(&failure),
+            _ => failure,
+        })?;
+        let by_database = entity.is_some_and(adapt::entity_depends_on_database)
+            || rows.iter().any(|row| adapt::entity_depends_on_database(&row.alarm.entity_instance_id));
+        let database = self.database_if(by_database).await?;
+        Ok(rows.into_iter().filter_map(|row| meant(query, row.alarm, database)).collect())
+    }
+
+    /// Every row that matches, however many.
+    async fn rows(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
+        let first = self.page(filter).await?;
+        if first.len() < PAGE {
+            return Ok(first);
+        }
+        for _ in 0..ATTEMPTS {
+            let rows = self.split(filter).await?;
+            if !filter.means_everything() || filter.severity.is_some() || self.complete(&rows).await? {
+                return Ok(rows);
+            }
+        }
+        Err(Failure::retry(
+            "GET alarms: fewer alarms can be read than the summary counts; some have uuids or alarm ids that \
+             fm-rest-api does not list",
+        ))
+    }
+
+    /// Reads page after page, each split as long as it is full: by alarm id, then by digits of the uuid.
+    async fn split(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
+        let mut waiting = if filter.alarm_id.is_some() {
+            by_digit(filter)
+        } else {
+            let types = self.alarm_types().await?;
+            types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect()
+        };
+        // 'Contains' may give a row to more than one page.
+        let mut rows = BTreeMap::new();
+        while let Some(part) = waiting.pop() {
+            let page = self.page(&part).await?;
+            if page.len() < PAGE {
+                rows.extend(page.into_iter().map(|row| (row.uuid.clone(), row)));
+            } else if part.uuid.len() < MOST_DIGITS {
+                waiting.extend(by_digit(&part));
+            } else {
+                return Err(Failure::retry(format!(
+                    "GET alarms: over {PAGE} alarms whose uuids begin with {}: they cannot be listed",
+                    part.uuid
+                )));
+            }
+        }
+        Ok(rows.into_values().collect())
+    }
+
+    /// Whether the rows are no fewer than the service counts. The summary leaves out suppressed alarms
+    /// and those of severity `none`.
+    async fn complete(&self, rows: &[Row]) -> Result<bool, Failure> {
+        let counted =
+            rows.iter().filter(|row| !row.suppressed && row.alarm.severity != Severity::Unranked).count();
+        let total = self.summary().await?.total();
+        Ok(u64::try_from(counted).is_ok_and(|counted| counted >= total))
+    }
+
+    async fn page(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
+        self.read(filter.request(), wire::alarms).await
+    }
+}
+
+fn by_digit(filter: &Filter) -> Vec<Filter> {
+    "0123456789abcdef"
+        .chars()
+        .map(|digit| Filter { uuid: format!("{}{digit}", filter.uuid), ..filter.clone() })
+        .collect()
+}
+
+/// The alarm in the callers' form, if the query means it.
+fn meant(query: &Query, held: Alarm, database: Database) -> Option<Alarm> {
+    let restored = adapt::restore_entity(&held.entity_instance_id, database);
+    let alarm = match &query.entity_instance_id {
+        // Whatever had to be done to this entity, the caller knows it as it was asked for.
+        Some(entity) if query.exact && held.entity_instance_id == adapt::hold_entity(entity, database) => {
+            Alarm { entity_instance_id: canonical(entity).to_owned(), ..held }
+        }
+        _ => Alarm { entity_instance_id: restored, ..held },
+    };
+    query.means(&alarm.key()).then_some(alarm)
+}
+
+fn unlisted(failure: &Failure) -> Failure {
+    Failure::retry(format!(
+        "{}; if other requests work, an alarm that the service cannot show (such as one with an unknown severity) \
+         fails every list it is in: delete it by its uuid",
+        failure.reason
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fm_common::entity::EntityMatch;
+    use fm_common::{AlarmType, ProbableCause};
+
+    fn held(entity: &str) -> Alarm {
+        Alarm::new("1.1", "host", entity, Severity::Minor, AlarmType::Equipment, ProbableCause::Unknown)
+    }
+
+    fn exactly(entity: &str) -> Query {
+        Query::one(&AlarmKey::new("1.1", entity))
+    }
+
+    #[test]
+    fn an_exact_query_gets_its_own_entity_back() {
+        let long = format!("host={}", "x".repeat(400));
+        let row = held(&adapt::hold_entity(&long, Database::PostgreSql));
+        let alarm = meant(&exactly(&long), row.clone(), Database::PostgreSql).unwrap();
+        assert_eq!(alarm.entity_instance_id, long);
+        assert_eq!(meant(&exactly("host=x"), row, Database::PostgreSql), None);
+    }
+
+    #[test]
+    fn a_rewritten_port_lies_under_its_host() {
+        let query =
+            Query { exact: false, entity_instance_id: Some("host=c0.port=eth0".into()), ..exactly("") };
+        let row = held("host=c0.port:eth0");
+        let alarm = meant(&query, row.clone(), Database::MariaDb).unwrap();
+        assert_eq!(alarm.entity_instance_id, "host=c0.port=eth0");
+        assert_eq!(meant(&query, row, Database::PostgreSql), None);
+        assert_eq!(query.rule, EntityMatch::Component);
+    }
+
+    #[test]
+    fn a_split_covers_every_uuid_once() {
+        let parts = by_digit(&Filter { uuid: "a".into(), ..Filter::default() });
+        assert_eq!(parts.len(), 16);
+        assert!(parts.iter().all(|part| part.uuid.len() == 2 && part.uuid.starts_with('a')));
+    }
+}

@@ -1,0 +1,240 @@
+//! Raising, clearing and logging, once each, at a service whose failures do not say what happened.
+//!
+//! The rules, and why:
+//! - The service makes nothing unique but uuids. So a raise asks what stands under its key first, and
+//!   sends its uuid: sent twice, it stands once.
+//! - A set of an active alarm adds a row. So an alarm is changed by deleting it and raising it anew.
+//! - An answer that does not say what happened is followed by questions, at once: does the alarm stand,
+//!   and if not, was it recorded?
+//! - Alarms are removed by uuid only: by key, the service removes none of two, and on MariaDB one that is
+//!   only similar.
+
+use fm_common::entity::EntityMatch;
+use fm_common::{AlarmKey, Timestamp};
+
+use super::adapt::{self, Held};
+use super::answer::Outcome;
+use super::client::Request;
+use super::wire::{Posted, Row};
+use super::{FmRestApi, wire};
+use crate::backend::{Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
+
+/// Attempts at deleting one alarm that still stands after an unclear answer.
+const DELETES: usize = 2;
+
+/// What became of something posted under a uuid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is there.
+    There,
+    /// It was there, and somebody has removed it.
+    Removed,
+    /// It was never there, as far as the service remembers.
+    Nowhere,
+}
+
+impl FmRestApi {
+    pub(super) async fn raise_alarm(&self, raise: &Raise) -> Result<Delivered, Failure> {
+        // Until the questions are answered, an earlier attempt stays as doubtful as it was.
+        let doubtful = |failure: Failure| failure.in_doubt(raise.in_doubt);
+        let held = self.hold(&raise.alarm, Posted::Alarm).await.map_err(doubtful)?;
+        if raise.in_doubt {
+            match self.fate_of_alarm(&raise.uuid, held.alarm.timestamp).await.map_err(doubtful)? {
+                Fate::There => return Ok(delivered(Some(&raise.uuid), false)),
+                Fate::Removed => return Ok(delivered(None, false)),
+                Fate::Nowhere => {}
+            }
+        }
+        let known = raise.standing.as_deref();
+        let mut rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
+        let kept = kept(raise, &held, &rows).map(|index| rows.swap_remove(index).uuid);
+        let mut unclear = false;
+        if kept.is_none() || !raise.alarm.keep_existing_alarm {
+            for row in &rows {
+                unclear |= self.delete(&row.uuid).await?;
+            }
+        }
+        match kept {
+            Some(uuid) => Ok(delivered(Some(&uuid), unclear)),
+            None => self.post_alarm(raise, &held, unclear).await,
+        }
+    }
+
+    pub(super) async fn clear_alarm(&self, clear: &Clear) -> Result<Delivered, Failure> {
+        let entity = &clear.key.entity_instance_id;
+        let database = self.database_if(adapt::entity_depends_on_database(entity)).await?;
+        let entity = adapt::hold_entity(entity, database);
+        let key = AlarmKey::new(clear.key.alarm_id.as_str(), &entity);
+        let known = clear.standing.as_deref();
+        let rows = self.standing(&key, known).await?;
+        let mut uuids: Vec<&str> = rows.iter().map(|row| row.uuid.as_str()).collect();
+        // It may be there and not be listed: masked by the manager.
+        uuids.extend(known.filter(|known| !rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(known))));
+        self.delete_all(&uuids).await
+    }
+
+    pub(super) async fn clear_matching(&self, entity: &str, rule: EntityMatch) -> Result<Delivered, Failure> {
+        let query = Query {
+            alarm_id: None,
+            entity_instance_id: Some(entity.to_owned()),
+            exact: false,
+            rule,
+            include_suppressed: true,
+        };
+        let alarms = self.matching(&query).await?;
+        let uuids: Vec<&str> = alarms.iter().filter_map(|alarm| alarm.uuid.as_deref()).collect();
+        self.delete_all(&uuids).await
+    }
+
+    pub(super) async fn record_log(&self, log: &Log) -> Result<Delivered, Failure> {
+        let doubtful = |failure: Failure| failure.in_doubt(log.in_doubt);
+        let held = self.hold(&log.alarm, Posted::Log).await.map_err(doubtful)?;
+        // A retry costs the service old events, even when it fails.
+        if log.in_doubt && self.event_time(&log.uuid).await.map_err(doubtful)?.is_some() {
+            return Ok(delivered(Some(&log.uuid), false));
+        }
+        let Some(failure) = self.post(&held, &log.uuid, Posted::Log).await? else {
+            return Ok(delivered(Some(&log.uuid), false));
+        };
+        match self.event_time(&log.uuid).await {
+            Ok(Some(_)) => Ok(delivered(Some(&log.uuid), true)),
+            Ok(None) => Err(not_stored(&failure)),
+            Err(question) => Err(unresolved(&failure, &question)),
+        }
+    }
+
+    async fn post_alarm(&self, raise: &Raise, held: &Held, unclear: bool) -> Result<Delivered, Failure> {
+        let Some(failure) = self.post(held, &raise.uuid, Posted::Alarm).await? else {
+            return Ok(delivered(Some(&raise.uuid), unclear));
+        };
+        match self.fate_of_alarm(&raise.uuid, held.alarm.timestamp).await {
+            Ok(Fate::There) => Ok(delivered(Some(&raise.uuid), true)),
+            Ok(Fate::Removed) => Ok(delivered(None, true)),
+            Ok(Fate::Nowhere) => {
+                let alarm_id = &held.alarm.alarm_id;
+                if failure.kind == FailureKind::Retry && !self.accepts(alarm_id).await? {
+                    return Err(Failure::rejected(format!(
+                        "fm-rest-api does not know the alarm id {alarm_id}: it is not in its event_suppression \
+                         table; add the alarm type there, then replay"
+                    )));
+                }
+                Err(not_stored(&failure))
+            }
+            Err(question) => Err(unresolved(&failure, &question)),
+        }
+    }
+
+    /// Posts. `None`: it was taken. A failure that is given is in doubt and must be resolved by asking.
+    async fn post(&self, held: &Held, uuid: &str, posted: Posted) -> Result<Option<Failure>, Failure> {
+        let body = wire::body(&held.alarm, uuid, posted)
+            .map_err(|error| Failure::rejected(format!("the alarm cannot be written as JSON: {error}")))?;
+        let unclear = |what: &str| Failure {
+            kind: FailureKind::Unavailable,
+            reason: format!("POST alarms: {what}; check the endpoint and what is before it"),
+            in_doubt: true,
+        };
+        let answer = self.client.send(Request::post(&["alarms"], body)).await?;
+        tell(held);
+        Ok(match answer {
+            Outcome::Done(body) if wire::posted_uuid(&body).as_deref() == Some(uuid) => None,
+            Outcome::Done(_) => Some(unclear("an answer that is not fm-rest-api's")),
+            Outcome::NotFound => Some(unclear("not found (404)")),
+            Outcome::Unclear(failure) => Some(failure),
+        })
+    }
+
+    async fn delete_all(&self, uuids: &[&str]) -> Result<Delivered, Failure> {
+        let mut unclear = false;
+        for uuid in uuids {
+            unclear |= self.delete(uuid).await?;
+        }
+        Ok(delivered(None, unclear))
+    }
+
+    /// Removes the alarm with this uuid; that there is none is fine. Gives whether it had to be asked for.
+    async fn delete(&self, uuid: &str) -> Result<bool, Failure> {
+        let mut unclear = false;
+        let mut last = None;
+        for _ in 0..DELETES {
+            let failure = match self.client.send(Request::delete(&["alarms", uuid])).await? {
+                // The service says 404 of an event, too, when the alarm is gone and its event got lost.
+                Outcome::NotFound => return Ok(unclear),
+                // 204 has no body: what has one may be somebody else's page.
+                Outcome::Done(body) if body.is_empty() => return Ok(unclear),
+                Outcome::Done(_) => None,
+                Outcome::Unclear(failure) => Some(failure),
+            };
+            unclear = true;
+            if self.alarm(uuid).await.map_err(|failure| failure.in_doubt(false))?.is_none() {
+                return Ok(unclear);
+            }
+            last = failure;
+        }
+        let words =
+            last.map_or_else(|| "the answers are not fm-rest-api's".to_owned(), |failure| failure.reason);
+        Err(Failure::retry(format!(
+            "the alarm {uuid} still stands after {DELETES} attempts to delete it: {words}"
+        )))
+    }
+
+    /// What became of the alarm raised under this uuid at this time.
+    async fn fate_of_alarm(&self, uuid: &str, raised: Option<Timestamp>) -> Result<Fate, Failure> {
+        if self.alarm(uuid).await?.is_some() {
+            return Ok(Fate::There);
+        }
+        Ok(match self.event_time(uuid).await? {
+            // Another time is another event: somebody has used the uuid before.
+            Some(recorded) if raised.is_none() || recorded == raised => Fate::Removed,
+            _ => Fate::Nowhere,
+        })
+    }
+
+    async fn hold(&self, alarm: &fm_common::Alarm, posted: Posted) -> Result<Held, Failure> {
+        let database = self.database_if(adapt::depends_on_database(alarm)).await?;
+        adapt::hold(alarm, posted, database).map_err(Failure::rejected)
+    }
+}
+
+/// Which row already is the alarm to be raised: the one raised under its uuid, else one that says the
+/// same, else, if the caller wants it so, any. The one that this node knows comes first.
+fn kept(raise: &Raise, held: &Held, rows: &[Row]) -> Option<usize> {
+    let known = |row: &&Row| Some(row.uuid.as_str()) == raise.standing.as_deref();
+    let same = |row: &&Row| raise.alarm.keep_existing_alarm || row.alarm.same_content(&held.alarm);
+    let first = rows
+        .iter()
+        .find(|row| row.uuid == raise.uuid)
+        .or_else(|| rows.iter().filter(same).find(known))
+        .or_else(|| rows.iter().filter(same).min_by_key(|row| row.alarm.timestamp));
+    first.and_then(|first| rows.iter().position(|row| row.uuid == first.uuid))
+}
+
+fn delivered(uuid: Option<&str>, unclear: bool) -> Delivered {
+    Delivered { uuid: uuid.map(str::to_owned), unclear }
+}
+
+/// Said when the alarm has been sent, not at each attempt to reach the service.
+fn tell(held: &Held) {
+    if !held.changes.is_empty() {
+        tracing::warn!(
+            alarm_id = held.alarm.alarm_id,
+            entity_instance_id = held.alarm.entity_instance_id,
+            fields = held.changes.join(","),
+            "fm-rest-api cannot hold the alarm as it was raised; it was adapted"
+        );
+    }
+}
+
+/// The service finished the request and has nothing: it is not in doubt. After a lost answer it may still
+/// be at it.
+fn not_stored(failure: &Failure) -> Failure {
+    let in_doubt = failure.kind == FailureKind::Unavailable;
+    Failure { kind: failure.kind, reason: format!("{}; it was not stored", failure.reason), in_doubt }
+}
+
+fn unresolved(failure: &Failure, question: &Failure) -> Failure {
+    Failure {
+        kind: question.kind,
+        reason: format!("{}; whether it was stored cannot be asked: {}", failure.reason, question.reason),
+        in_doubt: true,
+    }
+}
