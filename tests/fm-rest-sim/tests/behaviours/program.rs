@@ -151,7 +151,7 @@ fn the_control_port_refuses_what_it_does_not_know() {
 }
 
 #[test]
-fn a_python_reader_of_the_file_sees_rows_while_it_runs() {
+fn another_reader_of_the_file_sees_rows_while_it_runs() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fm.db");
     let bench = Bench::with(SimConfig { database: Database::File(file.clone()), ..SimConfig::default() });

@@ -239,7 +239,7 @@ behaviours! {
         assert_eq!(bench.listed(""), [shown]);
     };
     two_parallel_clears, "Both may say 200, with two clear events.", |bench| {
-        bench.sim.set_race_window(Duration::from_millis(300));
+        bench.sim.set_race_window(Duration::from_millis(500));
         let uuid = bench.raise("100.101", "host=c0");
         let clear = alarm_with("host=c0", &json!({"alarm_state": "clear", "uuid": uuid}));
         let answers = in_parallel(bench, 2, 1, |client, _| client.call(Method::POST, "/v1/alarms", Some(&clear)));

@@ -161,7 +161,7 @@ behaviours! {
         let head = bench.head("POST /v1/alarms");
         write!(under_way, "{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
         wait_until("the POST is under way", || bench.sim.requests().iter().any(|r| r.method == "POST" && r.path == "/v1/alarms"));
-        bench.sim.terminate(Duration::from_millis(500));
+        bench.sim.terminate(Duration::from_millis(1500));
         let mut hanging = TcpStream::connect(bench.address()).unwrap();
         let mut text = String::new();
         under_way.read_to_string(&mut text).unwrap();
@@ -175,13 +175,13 @@ behaviours! {
         assert_eq!(bench.listed("").len(), 1);
     };
     no_server_side_timeout, "A slow request is answered, however long it takes.", |bench| {
-        let config = SimConfig { idle_timeout: Duration::from_millis(50), dialect: bench.dialect, ..SimConfig::default() };
+        let config = SimConfig { idle_timeout: Duration::from_millis(500), dialect: bench.dialect, ..SimConfig::default() };
         let bench = Bench::with(config);
         bench.token();
-        bench.sim.add_fault(Fault::slow(400)).unwrap();
+        bench.sim.add_fault(Fault::slow(900)).unwrap();
         let start = Instant::now();
         assert_eq!(bench.get("/v1/alarms").status, 200);
-        assert!(start.elapsed() >= Duration::from_millis(400));
+        assert!(start.elapsed() >= Duration::from_millis(900));
     };
     text_is_kept_as_sent, "Non-ASCII text comes back as it was sent.", |bench| {
         let uuid = bench.post(&alarm_with("host=c0", &json!({"reason_text": "Grüße, 漢字"}))).uuid();
@@ -193,7 +193,7 @@ behaviours! {
 #[test]
 fn an_idle_connection_ends() {
     assert_eq!(SimConfig::default().idle_timeout, Duration::from_mins(15));
-    let idle_timeout = Duration::from_millis(300);
+    let idle_timeout = Duration::from_millis(500);
     let bench = Bench::with(SimConfig { idle_timeout, dialect: Dialect::PostgreSql, ..SimConfig::default() });
     bench.token();
     let mut stream = bench.connect();
