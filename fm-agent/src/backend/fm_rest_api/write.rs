@@ -46,17 +46,18 @@ impl FmRestApi {
             }
         }
         let known = raise.standing.as_deref();
-        let mut rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
-        let kept = kept(raise, &held, &rows).map(|index| rows.swap_remove(index).uuid);
-        let mut unclear = false;
-        if kept.is_none() || !raise.alarm.keep_existing_alarm {
-            for row in &rows {
-                unclear |= self.delete(&row.uuid).await?;
+        let rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
+        match kept(raise, &held, &rows) {
+            Some(kept) if raise.alarm.keep_existing_alarm => Ok(delivered(Some(&kept.uuid), false)),
+            Some(kept) => {
+                let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
+                let unclear = self.delete_all(others).await?;
+                Ok(delivered(Some(&kept.uuid), unclear))
             }
-        }
-        match kept {
-            Some(uuid) => Ok(delivered(Some(&uuid), unclear)),
-            None => self.post_alarm(raise, &held, unclear).await,
+            None => {
+                let unclear = self.delete_all(with_known(&rows, known)).await?;
+                self.post_alarm(raise, &held, unclear).await
+            }
         }
     }
 
@@ -67,10 +68,8 @@ impl FmRestApi {
         let key = AlarmKey::new(clear.key.alarm_id.as_str(), &entity);
         let known = clear.standing.as_deref();
         let rows = self.standing(&key, known).await?;
-        let mut uuids: Vec<&str> = rows.iter().map(|row| row.uuid.as_str()).collect();
-        // It may be there and not be listed: masked by the manager.
-        uuids.extend(known.filter(|known| !rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(known))));
-        self.delete_all(&uuids).await
+        let unclear = self.delete_all(with_known(&rows, known)).await?;
+        Ok(delivered(None, unclear))
     }
 
     pub(super) async fn clear_matching(&self, entity: &str, rule: EntityMatch) -> Result<Delivered, Failure> {
@@ -82,8 +81,8 @@ impl FmRestApi {
             include_suppressed: true,
         };
         let alarms = self.matching(&query).await?;
-        let uuids: Vec<&str> = alarms.iter().filter_map(|alarm| alarm.uuid.as_deref()).collect();
-        self.delete_all(&uuids).await
+        let unclear = self.delete_all(alarms.iter().filter_map(|alarm| alarm.uuid.as_deref())).await?;
+        Ok(delivered(None, unclear))
     }
 
     pub(super) async fn record_log(&self, log: &Log) -> Result<Delivered, Failure> {
@@ -143,12 +142,13 @@ impl FmRestApi {
         })
     }
 
-    async fn delete_all(&self, uuids: &[&str]) -> Result<Delivered, Failure> {
+    /// Removes these alarms. Gives whether any had to be asked for.
+    async fn delete_all<'a>(&self, uuids: impl Iterator<Item = &'a str> + Send) -> Result<bool, Failure> {
         let mut unclear = false;
         for uuid in uuids {
             unclear |= self.delete(uuid).await?;
         }
-        Ok(delivered(None, unclear))
+        Ok(unclear)
     }
 
     /// Removes the alarm with this uuid; that there is none is fine. Gives whether it had to be asked for.
@@ -197,15 +197,19 @@ impl FmRestApi {
 
 /// Which row already is the alarm to be raised: the one raised under its uuid, else one that says the
 /// same, else, if the caller wants it so, any. The one that this node knows comes first.
-fn kept(raise: &Raise, held: &Held, rows: &[Row]) -> Option<usize> {
-    let known = |row: &&Row| Some(row.uuid.as_str()) == raise.standing.as_deref();
+fn kept<'a>(raise: &Raise, held: &Held, rows: &'a [Row]) -> Option<&'a Row> {
     let same = |row: &&Row| raise.alarm.keep_existing_alarm || row.alarm.same_content(&held.alarm);
-    let first = rows
-        .iter()
+    let known = |row: &&Row| Some(row.uuid.as_str()) == raise.standing.as_deref();
+    rows.iter()
         .find(|row| row.uuid == raise.uuid)
         .or_else(|| rows.iter().filter(same).find(known))
-        .or_else(|| rows.iter().filter(same).min_by_key(|row| row.alarm.timestamp));
-    first.and_then(|first| rows.iter().position(|row| row.uuid == first.uuid))
+        .or_else(|| rows.iter().filter(same).min_by_key(|row| row.alarm.timestamp))
+}
+
+/// The rows' uuids, and the known one even if it is not listed: the manager may have masked it.
+fn with_known<'a>(rows: &'a [Row], known: Option<&'a str>) -> impl Iterator<Item = &'a str> + Send {
+    let unlisted = known.filter(|known| !rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(known)));
+    rows.iter().map(|row| row.uuid.as_str()).chain(unlisted)
 }
 
 fn delivered(uuid: Option<&str>, unclear: bool) -> Delivered {
