@@ -74,7 +74,7 @@ impl Bench {
         LazyLock::force(&LOGGED);
         let sim = Sim::start(config).unwrap();
         let backend = backend(&sim, rest, account);
-        Self { sim, backend, raw: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self { sim, backend, raw: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap() }
     }
 
     pub(crate) fn fault(&self, fault: Fault) {

@@ -236,3 +236,19 @@ fn certificates_that_cannot_be_used_are_found_at_the_start() {
         assert!(error.contains("ca.pem"), "{error}");
     }
 }
+
+#[test]
+fn a_system_without_certificates_still_speaks_http() {
+    let directory = tempfile::tempdir().unwrap();
+    let none = directory.path().join("none.pem");
+    std::fs::write(&none, "").unwrap();
+    // A process of its own, for the place of the system's certificates is said by the environment.
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ordinary::a_raise_stands_as_it_was_given"])
+        .env("SSL_CERT_FILE", &none)
+        .env("SSL_CERT_DIR", directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
