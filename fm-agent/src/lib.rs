@@ -5,5 +5,11 @@
 //!
 //! It must not speak C or Python: that is the bindings' business.
 
+pub mod agent;
 pub mod backend;
 pub mod config;
+pub mod delivery;
+pub mod listener;
+pub mod route;
+pub mod service;
+pub mod store;

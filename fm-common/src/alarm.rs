@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{EntityMatch, canonical};
+use crate::entity::canonical;
 use crate::timestamp::Timestamp;
 use crate::values::{AlarmState, AlarmType, ProbableCause, Severity};
 
@@ -158,12 +158,6 @@ impl Alarm {
             && self.proposed_repair_action == other.proposed_repair_action
             && self.service_affecting == other.service_affecting
             && self.suppression == other.suppression
-    }
-
-    /// Whether a filter for this entity, and for this alarm id when given, means this alarm.
-    pub fn matches(&self, alarm_id: Option<&str>, entity: Option<&str>, rule: EntityMatch) -> bool {
-        alarm_id.is_none_or(|id| id == self.alarm_id)
-            && entity.is_none_or(|filter| rule.covers(canonical(filter), canonical(&self.entity_instance_id)))
     }
 
     /// Checks what a request needs before anything of it is kept. A clear needs its key only.

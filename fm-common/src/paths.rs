@@ -26,17 +26,14 @@ pub fn user_state_dir(state_home: &Path) -> PathBuf {
 /// The socket a client connects to: the one named by `FM_AGENT_SOCKET`; else the user's own agent, if
 /// its socket is there (`exists`); else the node's agent.
 pub fn client_socket(
-    named: Option<PathBuf>,
-    runtime_dir: Option<PathBuf>,
+    named: Option<&Path>,
+    runtime_dir: Option<&Path>,
     exists: impl Fn(&Path) -> bool,
 ) -> PathBuf {
     if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        return path;
+        return path.to_owned();
     }
-    runtime_dir
-        .map(|dir| user_socket(&dir))
-        .filter(|path| exists(path))
-        .unwrap_or_else(|| PathBuf::from(SYSTEM_SOCKET))
+    runtime_dir.map(user_socket).filter(|path| exists(path)).unwrap_or_else(|| PathBuf::from(SYSTEM_SOCKET))
 }
 
 #[cfg(test)]
@@ -45,11 +42,11 @@ mod tests {
 
     #[test]
     fn named_then_the_users_own_then_the_nodes() {
-        let runtime = Some(PathBuf::from("/run/user/7"));
-        assert_eq!(client_socket(Some("/a.sock".into()), runtime.clone(), |_| true), Path::new("/a.sock"));
+        let runtime = Some(Path::new("/run/user/7"));
+        assert_eq!(client_socket(Some(Path::new("/a.sock")), runtime, |_| true), Path::new("/a.sock"));
         let own = Path::new("/run/user/7/fm/fm-agent.sock");
-        assert_eq!(client_socket(None, runtime.clone(), |path| path == own), own);
-        assert_eq!(client_socket(Some("".into()), runtime, |_| false), Path::new(SYSTEM_SOCKET));
+        assert_eq!(client_socket(None, runtime, |path| path == own), own);
+        assert_eq!(client_socket(Some(Path::new("")), runtime, |_| false), Path::new(SYSTEM_SOCKET));
         assert_eq!(client_socket(None, None, |_| true), Path::new(SYSTEM_SOCKET));
     }
 }

@@ -1,2 +1,65 @@
-//! x
-fn main(){}
+//! The workspace's own chores, `cargo xtask <chore>`: generated files, and the Python package laid out
+//! for use without an installer.
+//!
+//! Invariants: a chore reads and writes inside the workspace only (and where it is told to), needs no
+//! network, and fails with what to do. No product code depends on this crate.
+
+mod csv;
+mod generate;
+mod python;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+/// Chores of the fault management workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Write the files that are generated from the tables in fm-common/data.
+    Gen {
+        /// Write nothing; fail when a committed file differs from what the tables give.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the Python extension and lay the package out, ready for PYTHONPATH; prints the directory.
+    Python {
+        /// Build optimised.
+        #[arg(long)]
+        release: bool,
+        /// Where to, from the workspace's root; `fm_api` and `fm_core` in it are replaced.
+        #[arg(long, value_name = "DIR", default_value = "target/python")]
+        into: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask does not lie in a workspace: the directory above it is missing")?;
+    let mut out = std::io::stdout().lock();
+    match Arguments::parse().chore {
+        Chore::Gen { check: false } => {
+            for path in generate::write(root)? {
+                writeln!(out, "written: {}", path.display())?;
+            }
+        }
+        Chore::Gen { check: true } => {
+            generate::check(root)?;
+            writeln!(out, "generated files are up to date")?;
+        }
+        Chore::Python { release, into } => {
+            let directory = python::lay_out(root, release, &into)?;
+            writeln!(out, "{}", directory.display())?;
+        }
+    }
+    Ok(())
+}

@@ -10,20 +10,21 @@
 //! - No method waits longer than the backend's configured deadlines allow.
 //!
 //! A backend knows no store, no lanes and no routing. To add one: a file here, a table in
-//! [`DomainConfig`](crate::config::DomainConfig), a line in [`connect`].
+//! [`DomainConfig`](crate::config::DomainConfig), a line in [`Link::new`].
 
 mod fm_rest_api;
+pub mod health;
 mod http;
 mod keystone;
+mod link;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey};
 
-use crate::config::DomainConfig;
+pub use link::{Controller, Link};
 
 /// What a backend's method gives.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -110,14 +111,13 @@ impl Query {
         }
     }
 
-    /// Whether the query means this alarm, suppression aside.
-    pub fn means(&self, alarm: &Alarm) -> bool {
-        let key = alarm.key();
-        if self.exact {
-            let same_entity = self.entity_instance_id.as_ref().is_none_or(|id| *id == key.entity_instance_id);
-            return same_entity && self.alarm_id.as_ref().is_none_or(|id| *id == key.alarm_id);
-        }
-        alarm.matches(self.alarm_id.as_deref(), self.entity_instance_id.as_deref(), self.rule)
+    /// Whether the query means the alarm with this key, suppression aside.
+    pub fn means(&self, key: &AlarmKey) -> bool {
+        let entity = self.entity_instance_id.as_deref().is_none_or(|filter| {
+            let exactly = filter == key.entity_instance_id;
+            exactly || (!self.exact && self.rule.covers(filter, &key.entity_instance_id))
+        });
+        entity && self.alarm_id.as_ref().is_none_or(|id| *id == key.alarm_id)
     }
 }
 
@@ -176,33 +176,4 @@ pub enum FailureKind {
     Retry,
     /// The controller refuses this request for good.
     Rejected,
-}
-
-/// Where a domain's alarms are kept.
-#[derive(Clone)]
-pub enum Link {
-    /// Here: the agent's own store is the record, nothing is delivered.
-    Standalone,
-    /// At a controller.
-    Controller(Arc<dyn Backend>),
-}
-
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Standalone => "standalone",
-            Self::Controller(_) => "controller",
-        })
-    }
-}
-
-/// Makes the link that a domain's configuration asks for. Nothing is connected yet.
-///
-/// # Errors
-/// A certificate file that cannot be used.
-pub fn connect(config: &DomainConfig) -> anyhow::Result<Link> {
-    match &config.fm_rest_api {
-        None => Ok(Link::Standalone),
-        Some(rest) => Ok(Link::Controller(Arc::new(fm_rest_api::FmRestApi::new(rest)?))),
-    }
 }

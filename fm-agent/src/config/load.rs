@@ -62,15 +62,13 @@ pub fn load(
     path: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    let (path, text) = match path {
-        Some(path) => (path.to_owned(), read(path)?),
-        None => {
-            let path = PathBuf::from(DEFAULT_PATH);
-            let text = if path.exists() { read(&path)? } else { String::new() };
-            (path, text)
-        }
+    let default = Path::new(DEFAULT_PATH);
+    let text = match path {
+        None if !default.exists() => String::new(),
+        path => read(path.unwrap_or(default))?,
     };
-    let file = Source { path: &path, text: &text };
+    let path = path.unwrap_or(default);
+    let file = Source { path, text: &text };
     let (mut config, mut table) = file.parse()?;
     let mut variables: Vec<(String, String)> =
         environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
@@ -80,7 +78,7 @@ pub fn load(
     }
     check(&config).map_err(|(key, reason)| ConfigError::Invalid {
         line: file.line_of(&key),
-        path: path.clone(),
+        path: path.to_owned(),
         key,
         reason,
     })?;

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Log, Query, Raise, connect};
-use fm_agent::config::DomainConfig;
+use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Log, Query, Raise};
+use fm_agent::config::{Domain, DomainConfig};
 use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{AlarmFields, Apply, Dialect, Fault, NewAlarm, Service, Sim, SimConfig};
 use serde_json::{Value, json};
@@ -181,8 +181,8 @@ fn backend(sim: &Sim, rest: &str, account: &str) -> Arc<dyn Backend> {
 /// The backend of a domain's configuration.
 pub(crate) fn from_toml(config: &str) -> anyhow::Result<Arc<dyn Backend>> {
     let config: DomainConfig = toml::from_str(config)?;
-    match connect(&config)? {
-        Link::Controller(backend) => Ok(backend),
+    match Link::new(Domain::Platform, &config)? {
+        Link::Controller(controller) => Ok(controller.backend),
         Link::Standalone => anyhow::bail!("no controller is configured"),
     }
 }

@@ -40,9 +40,11 @@ pub const READ_TIMEOUT_VARIABLE: &str = "FM_API_READ_TIMEOUT_MS";
 /// How a client reaches the agent and how long it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The agent's socket; `None` finds it at each connection by the rule of
-    /// [`paths::client_socket`].
+    /// The agent's socket, when it is named.
     pub socket: Option<PathBuf>,
+    /// The user's runtime directory, where an agent of their own is looked for when no socket is named;
+    /// the rule is [`paths::client_socket`].
+    pub runtime_dir: Option<PathBuf>,
     /// Deadline of a set or clear, the whole call.
     pub write_timeout: Duration,
     /// Deadline of a read, the whole call.
@@ -51,13 +53,19 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { socket: None, write_timeout: Duration::from_secs(1), read_timeout: Duration::from_secs(5) }
+        Self {
+            socket: None,
+            runtime_dir: None,
+            write_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(5),
+        }
     }
 }
 
 impl Options {
-    /// The defaults, with the deadlines that the environment sets (a value that is no positive number
-    /// of milliseconds is passed over).
+    /// The defaults, with what the environment sets (a deadline that is no positive number of
+    /// milliseconds is passed over). This is the only place that reads the environment: programs that
+    /// change theirs from several threads must not be read while they do.
     pub fn from_env() -> Self {
         let millis = |variable| {
             let text = env::var(variable).ok()?;
@@ -65,20 +73,15 @@ impl Options {
         };
         let default = Self::default();
         Self {
-            socket: None,
+            socket: env::var_os(paths::SOCKET_VARIABLE).map(PathBuf::from),
+            runtime_dir: env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
             write_timeout: millis(WRITE_TIMEOUT_VARIABLE).unwrap_or(default.write_timeout),
             read_timeout: millis(READ_TIMEOUT_VARIABLE).unwrap_or(default.read_timeout),
         }
     }
 
     fn socket(&self) -> PathBuf {
-        self.socket.clone().unwrap_or_else(|| {
-            paths::client_socket(
-                env::var_os(paths::SOCKET_VARIABLE).map(PathBuf::from),
-                env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
-                Path::exists,
-            )
-        })
+        paths::client_socket(self.socket.as_deref(), self.runtime_dir.as_deref(), Path::exists)
     }
 }
 

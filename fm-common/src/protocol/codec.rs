@@ -39,6 +39,13 @@ pub enum CodecError {
     LeftOver(usize),
 }
 
+impl CodecError {
+    /// Whether the message is whole but holds a text that is not UTF-8.
+    pub fn is_invalid_text(&self) -> bool {
+        matches!(self, Self::Decode(bincode::error::DecodeError::Utf8 { .. }))
+    }
+}
+
 /// Appends one frame holding the parts given, each encoded after the other. `frame` is unchanged when
 /// this fails.
 fn append_frame(

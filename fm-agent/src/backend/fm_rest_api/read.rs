@@ -270,7 +270,7 @@ fn meant(query: &Query, held: Alarm, database: Database) -> Option<Alarm> {
         }
         _ => Alarm { entity_instance_id: restored, ..held },
     };
-    query.means(&alarm).then_some(alarm)
+    query.means(&alarm.key()).then_some(alarm)
 }
 
 fn unlisted(failure: &Failure) -> Failure {

@@ -1,0 +1,89 @@
+//! Where a domain's alarms are kept, and the way there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fm_rest_api::FmRestApi;
+use super::health::Health;
+use super::{Backend, Failure, FailureKind, Query};
+use crate::config::{Domain, DomainConfig};
+use fm_common::Alarm;
+
+/// Where a domain's alarms are kept.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// Here: the agent's own store is the record, nothing is delivered.
+    Standalone,
+    /// At a controller.
+    Controller(Controller),
+}
+
+/// A controller and its health.
+#[derive(Clone)]
+pub struct Controller {
+    /// The way to it.
+    pub backend: Arc<dyn Backend>,
+    /// Whether it can be used at present.
+    pub health: Arc<Health>,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("health", &self.health).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// The link that a domain's configuration asks for. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// A certificate file that cannot be used.
+    pub fn new(domain: Domain, config: &DomainConfig) -> anyhow::Result<Self> {
+        let Some(rest) = &config.fm_rest_api else { return Ok(Self::Standalone) };
+        let backend: Arc<dyn Backend> = Arc::new(FmRestApi::new(rest)?);
+        Ok(Self::Controller(Controller { backend, health: Arc::new(Health::new(domain)) }))
+    }
+
+    /// Whether the record is here.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Standalone)
+    }
+}
+
+impl Controller {
+    /// Reads alarms for a caller who waits this long. A controller that is down is not asked, and one
+    /// that turns out to be is noted.
+    pub async fn read(&self, query: &Query, limit: Duration) -> Result<Vec<Alarm>, Failure> {
+        let unavailable = |reason| Failure { kind: FailureKind::Unavailable, reason, in_doubt: false };
+        if let Some(reason) = self.health.down() {
+            return Err(unavailable(reason));
+        }
+        match tokio::time::timeout(limit, self.backend.list(query)).await {
+            Ok(Ok(alarms)) => {
+                self.health.succeeded();
+                Ok(alarms)
+            }
+            Ok(Err(failure)) => {
+                if failure.kind == FailureKind::Unavailable {
+                    self.health.failed(&failure.reason);
+                }
+                Err(failure)
+            }
+            Err(_) => {
+                Err(unavailable(format!("the controller did not answer within {} ms", limit.as_millis())))
+            }
+        }
+    }
+
+    /// Asks on behalf of a write, which waits no longer than `limit`; `None` when it cannot be known.
+    pub async fn ask(&self, query: &Query, limit: Duration) -> Option<Vec<Alarm>> {
+        if !self.health.may_ask() {
+            return None;
+        }
+        if let Ok(answer) = tokio::time::timeout(limit, self.read(query, Duration::MAX)).await {
+            return answer.ok();
+        }
+        self.health.ask_timed_out();
+        None
+    }
+}

@@ -1,0 +1,174 @@
+//! Which request may go next.
+//!
+//! Pure: requests and outcomes in, the next request out. It holds the beginning of a domain's queue; a
+//! request belongs to the lane of its alarm, a clear-all is a barrier over the entities it covers.
+//!
+//! Invariants:
+//! - A request goes only when no earlier one that it conflicts with is left, and none of the same alarm
+//!   is under way.
+//! - Of those that may go, the one taken first goes first. A request that pauses after a failure holds
+//!   back its own lane and nothing else.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+
+use fm_common::AlarmKey;
+use fm_common::entity::EntityMatch;
+
+use crate::store::{Request, RequestKind};
+
+/// The beginning of a domain's queue.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    entries: BTreeMap<i64, Entry>,
+    running: usize,
+    rule: EntityMatch,
+    /// What was taken up to here may have been sent by an earlier run of the agent.
+    doubtful_up_to: i64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    request: Request,
+    target: Target,
+    state: State,
+    attempts: u32,
+    in_doubt: bool,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    Alarm(AlarmKey),
+    Entity(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ready,
+    Paused(Instant),
+    Running,
+}
+
+/// A request that may go now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) request: Request,
+    /// An earlier attempt may have been taken.
+    pub(super) in_doubt: bool,
+}
+
+impl Lanes {
+    pub(super) fn new(rule: EntityMatch, doubtful_up_to: i64) -> Self {
+        Self { entries: BTreeMap::new(), running: 0, rule, doubtful_up_to }
+    }
+
+    /// Appends requests that come after all that were appended before.
+    pub(super) fn append(&mut self, requests: Vec<Request>) {
+        for request in requests {
+            let target = match &request.kind {
+                RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => {
+                    Target::Alarm(alarm.key())
+                }
+                RequestKind::Clear { key } => Target::Alarm(key.clone()),
+                RequestKind::ClearAll { entity_instance_id } => Target::Entity(entity_instance_id.clone()),
+            };
+            let in_doubt = request.seq <= self.doubtful_up_to;
+            let entry = Entry { request, target, state: State::Ready, attempts: 0, in_doubt };
+            self.entries.insert(entry.request.seq, entry);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Takes the next request that may go now.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Next> {
+        let seq = self.first_free(now)?;
+        let entry = self.entries.get_mut(&seq)?;
+        entry.state = State::Running;
+        self.running += 1;
+        Some(Next { request: entry.request.clone(), in_doubt: entry.in_doubt })
+    }
+
+    fn first_free(&self, now: Instant) -> Option<i64> {
+        let mut alarms: HashSet<&AlarmKey> = HashSet::new();
+        let mut entities: Vec<&str> = Vec::new();
+        for (seq, entry) in &self.entries {
+            let due = match entry.state {
+                State::Ready => true,
+                State::Paused(until) => until <= now,
+                State::Running => false,
+            };
+            let blocked = match &entry.target {
+                Target::Alarm(key) => {
+                    alarms.contains(key) || entities.iter().any(|filter| self.covers(filter, key))
+                }
+                Target::Entity(filter) => {
+                    // Two clear-alls conflict when one lies under the other: then what one clears may
+                    // be what the other waits for.
+                    alarms.iter().any(|key| self.covers(filter, key))
+                        || entities
+                            .iter()
+                            .any(|other| self.rule.covers(filter, other) || self.rule.covers(other, filter))
+                }
+            };
+            if due && !blocked {
+                return Some(*seq);
+            }
+            match &entry.target {
+                Target::Alarm(key) => {
+                    alarms.insert(key);
+                }
+                Target::Entity(filter) => entities.push(filter),
+            }
+        }
+        None
+    }
+
+    fn covers(&self, filter: &str, key: &AlarmKey) -> bool {
+        self.rule.covers(filter, &key.entity_instance_id)
+    }
+
+    /// When the next pause ends. One that has ended counts no more: what holds that request back now is
+    /// another that is under way.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        self.entries
+            .values()
+            .filter_map(|entry| match entry.state {
+                State::Paused(until) if until > now => Some(until),
+                State::Paused(_) | State::Ready | State::Running => None,
+            })
+            .min()
+    }
+
+    /// The request has left the store.
+    pub(super) fn done(&mut self, seq: i64) {
+        if let Some(entry) = self.entries.remove(&seq)
+            && entry.state == State::Running
+        {
+            self.running -= 1;
+        }
+    }
+
+    /// The request failed and goes again after a pause, which grows with its failures in a row.
+    pub(super) fn failed(&mut self, seq: i64, in_doubt: bool, pause: impl FnOnce(u32) -> Instant) {
+        let Some(entry) = self.entries.get_mut(&seq) else { return };
+        if entry.state == State::Running {
+            self.running -= 1;
+        }
+        entry.attempts = entry.attempts.saturating_add(1);
+        // Only an answer ends a doubt.
+        entry.in_doubt |= in_doubt;
+        entry.state = State::Paused(pause(entry.attempts));
+    }
+}
+
+#[cfg(test)]
+#[path = "lanes_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! The rules of order, one by one, and as a property over random queues.
+
+use std::time::Duration;
+
+use fm_common::{Alarm, AlarmType, ProbableCause, Severity, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+
+fn raise(seq: i64, alarm_id: &str, entity: &str) -> Request {
+    let (alarm_type, cause) = (AlarmType::Unknown, ProbableCause::Unknown);
+    let alarm = Alarm::new(alarm_id, "host", entity, Severity::Major, alarm_type, cause);
+    let kind = RequestKind::Raise { alarm: Box::new(alarm), uuid: String::new() };
+    Request { seq, taken_at: Timestamp::from_micros(0), kind }
+}
+
+fn clear_all(seq: i64, entity: &str) -> Request {
+    let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned() };
+    Request { seq, taken_at: Timestamp::from_micros(0), kind }
+}
+
+fn lanes(requests: Vec<Request>) -> Lanes {
+    let mut lanes = Lanes::new(EntityMatch::Component, 0);
+    lanes.append(requests);
+    lanes
+}
+
+/// Everything that may go now, taken one after the other.
+fn all(lanes: &mut Lanes, now: Instant) -> Vec<i64> {
+    std::iter::from_fn(|| lanes.next(now)).map(|next| next.request.seq).collect()
+}
+
+#[test]
+fn one_alarm_goes_one_at_a_time_and_in_order() {
+    let now = Instant::now();
+    let mut lanes = lanes(vec![raise(1, "a", "h=1"), raise(2, "a", "h=1"), raise(3, "a", "h=2")]);
+    assert_eq!(all(&mut lanes, now), [1, 3]);
+    lanes.done(1);
+    assert_eq!(all(&mut lanes, now), [2]);
+}
+
+#[test]
+fn a_clear_all_waits_and_holds_back() {
+    let now = Instant::now();
+    let mut lanes = lanes(vec![
+        raise(1, "a", "h=1.p=1"),
+        clear_all(2, "h=1"),
+        raise(3, "b", "h=1"),
+        raise(4, "b", "h=10"),
+        clear_all(5, "h=2"),
+        clear_all(6, "h=1.p=1"),
+    ]);
+    assert_eq!(all(&mut lanes, now), [1, 4, 5]);
+    lanes.done(1);
+    assert_eq!(all(&mut lanes, now), [2]);
+    lanes.done(2);
+    assert_eq!(all(&mut lanes, now), [3, 6]);
+}
+
+#[test]
+fn a_pause_holds_back_its_own_lane_only() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(1);
+    let mut lanes = lanes(vec![raise(1, "a", "h=1"), raise(2, "a", "h=1"), raise(3, "b", "h=1")]);
+    assert_eq!(all(&mut lanes, now), [1, 3]);
+    lanes.failed(1, true, |attempts| {
+        assert_eq!(attempts, 1);
+        later
+    });
+    assert_eq!(lanes.next_due(now), Some(later));
+    assert_eq!(lanes.next_due(later), None);
+    assert_eq!(all(&mut lanes, now), [] as [i64; 0]);
+    let again = lanes.next(later).unwrap();
+    assert_eq!((again.request.seq, again.in_doubt), (1, true));
+    // A clear failure does not end the doubt that an unclear one left.
+    lanes.failed(1, false, |_| later);
+    assert!(lanes.next(later).unwrap().in_doubt);
+}
+
+#[test]
+fn what_an_earlier_run_may_have_sent_is_in_doubt() {
+    let mut lanes = Lanes::new(EntityMatch::Component, 1);
+    lanes.append(vec![raise(1, "a", "h=1"), raise(2, "b", "h=1")]);
+    let now = Instant::now();
+    assert!(lanes.next(now).unwrap().in_doubt);
+    assert!(!lanes.next(now).unwrap().in_doubt);
+}
+
+fn any_request() -> impl Strategy<Value = (bool, u8, u8)> {
+    (prop::bool::weighted(0.2), 0u8..3, 0u8..4)
+}
+
+fn build(seq: i64, (is_clear_all, id, entity): (bool, u8, u8)) -> Request {
+    let entity = ["h=1", "h=1.p=1", "h=10", "h=2"][usize::from(entity)];
+    if is_clear_all { clear_all(seq, entity) } else { raise(seq, ["a", "b", "c"][usize::from(id)], entity) }
+}
+
+fn conflict(one: &Request, other: &Request) -> bool {
+    let key = |request: &Request| match &request.kind {
+        RequestKind::Raise { alarm, .. } => Some(alarm.key()),
+        _ => None,
+    };
+    let filter = |request: &Request| match &request.kind {
+        RequestKind::ClearAll { entity_instance_id } => Some(entity_instance_id.clone()),
+        _ => None,
+    };
+    let covers = |filter: &str, entity: &str| EntityMatch::Component.covers(filter, entity);
+    match (key(one), key(other), filter(one), filter(other)) {
+        (Some(one), Some(other), ..) => one == other,
+        (Some(key), _, _, Some(filter)) | (_, Some(key), Some(filter), _) => {
+            covers(&filter, &key.entity_instance_id)
+        }
+        (_, _, Some(one), Some(other)) => covers(&one, &other) || covers(&other, &one),
+        _ => false,
+    }
+}
+
+proptest! {
+    /// Requests finish in random order, with random failures: two that conflict are never under way
+    /// together, never overtake, and everything goes in the end.
+    #[test]
+    fn conflicting_requests_never_overtake(
+        kinds in prop::collection::vec(any_request(), 1..30),
+        choices in prop::collection::vec((any::<prop::sample::Index>(), prop::bool::weighted(0.3)), 300),
+    ) {
+        let requests: Vec<Request> = (1..).zip(kinds).map(|(seq, kind)| build(seq, kind)).collect();
+        let mut lanes = lanes(requests.clone());
+        let now = Instant::now();
+        let find = |seq: i64| &requests[usize::try_from(seq - 1).unwrap()];
+        let mut running: Vec<i64> = Vec::new();
+        let mut finished: Vec<i64> = Vec::new();
+        let mut choices = choices.into_iter();
+        loop {
+            running.extend(all(&mut lanes, now));
+            prop_assert_eq!(running.len(), lanes.running());
+            for one in &running {
+                for earlier in requests.iter().filter(|request| request.seq < *one) {
+                    let open = !finished.contains(&earlier.seq);
+                    prop_assert!(!(open && conflict(earlier, find(*one))), "{} overtook {}", one, earlier.seq);
+                }
+            }
+            if running.is_empty() {
+                break;
+            }
+            let (index, fails) = choices.next().map_or((0, false), |(index, fails)| (index.index(running.len()), fails));
+            let seq = running.remove(index);
+            if fails {
+                lanes.failed(seq, false, |_| now);
+            } else {
+                lanes.done(seq);
+                finished.push(seq);
+            }
+        }
+        prop_assert_eq!(finished.len(), requests.len());
+        prop_assert_eq!(lanes.len(), 0);
+    }
+}

@@ -1,0 +1,83 @@
+//! One attempt at one request: what is asked of the backend, and what follows from its answer.
+
+use fm_common::AlarmKey;
+use fm_common::entity::EntityMatch;
+
+use crate::backend::{Backend, Clear, Delivered, Failure, FailureKind, Log, Raise};
+use crate::store::{Report, RequestKind};
+
+use super::lanes::Next;
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The store is told; `unclear` answers slow the domain down.
+    Finished { report: Report, unclear: bool },
+    /// Again after a pause of its own; the domain is well.
+    Again(Failure),
+    /// The domain is down.
+    Down(Failure),
+}
+
+/// The alarm whose uuid at the controller the attempt needs to know.
+pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
+    match kind {
+        RequestKind::Raise { alarm, .. } => Some(alarm.key()),
+        RequestKind::Clear { key } => Some(key.clone()),
+        RequestKind::ClearAll { .. } | RequestKind::Log { .. } => None,
+    }
+}
+
+/// Makes the attempt.
+pub(super) async fn attempt(
+    backend: &dyn Backend,
+    next: Next,
+    standing: Option<String>,
+    rule: EntityMatch,
+) -> Outcome {
+    let Next { request, in_doubt } = next;
+    let seq = request.seq;
+    let delivered = match request.kind {
+        RequestKind::Raise { alarm, uuid } => {
+            backend.raise(&Raise { alarm: *alarm, uuid, standing, in_doubt }).await
+        }
+        RequestKind::Clear { key } => backend.clear(&Clear { key, standing }).await,
+        RequestKind::ClearAll { entity_instance_id } => backend.clear_all(&entity_instance_id, rule).await,
+        RequestKind::Log { alarm, uuid } => backend.log(&Log { alarm: *alarm, uuid, in_doubt }).await,
+    };
+    follows(seq, delivered)
+}
+
+fn follows(seq: i64, delivered: Result<Delivered, Failure>) -> Outcome {
+    match delivered {
+        Ok(Delivered { uuid, unclear }) => Outcome::Finished { report: Report::Done { seq, uuid }, unclear },
+        Err(failure) => match failure.kind {
+            FailureKind::Rejected => {
+                let report = Report::Rejected { seq, answer: failure.reason };
+                Outcome::Finished { report, unclear: false }
+            }
+            FailureKind::Retry => Outcome::Again(failure),
+            FailureKind::Unavailable => Outcome::Down(failure),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(kind: FailureKind) -> Result<Delivered, Failure> {
+        Err(Failure { kind, reason: "said so".to_owned(), in_doubt: true })
+    }
+
+    #[test]
+    fn the_outcome_table() {
+        let done = follows(7, Ok(Delivered { uuid: Some("u".into()), unclear: true }));
+        let report = Report::Done { seq: 7, uuid: Some("u".into()) };
+        assert_eq!(done, Outcome::Finished { report, unclear: true });
+        let report = Report::Rejected { seq: 7, answer: "said so".into() };
+        assert_eq!(follows(7, failed(FailureKind::Rejected)), Outcome::Finished { report, unclear: false });
+        assert!(matches!(follows(7, failed(FailureKind::Retry)), Outcome::Again(it) if it.in_doubt));
+        assert!(matches!(follows(7, failed(FailureKind::Unavailable)), Outcome::Down(it) if it.in_doubt));
+    }
+}

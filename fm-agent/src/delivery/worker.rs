@@ -1,0 +1,235 @@
+//! The task of one domain: fills the lanes from the store, keeps requests under way, records what
+//! became of them, and probes a controller that is down.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fm_common::entity::EntityMatch;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use super::lanes::{Lanes, Next};
+use super::limit::InFlightLimit;
+use super::outcome::{Outcome, attempt, needs_standing};
+use crate::backend::health::pause;
+use crate::backend::{Controller, FailureKind};
+use crate::config::Domain;
+use crate::store::{Report, Store, StoreError};
+
+/// Requests held in memory at most; the rest waits on disk.
+const WINDOW: usize = 4096;
+/// Requests read from the store at once.
+const CHUNK: usize = 256;
+
+/// The delivery of one domain.
+#[derive(Debug)]
+pub struct Worker {
+    domain: Domain,
+    store: Arc<Store>,
+    controller: Controller,
+    rule: EntityMatch,
+    wake: Arc<Notify>,
+    lanes: Lanes,
+    limit: InFlightLimit,
+    /// The last request read from the store.
+    read_up_to: i64,
+    /// The store has more than what was read.
+    more: bool,
+    /// When to read again after the store could not be read.
+    read_again_at: Option<Instant>,
+}
+
+/// An attempt that has ended.
+struct Ended {
+    seq: i64,
+    outcome: Outcome,
+    /// Whether what became of it is on disk.
+    recorded: Result<(), StoreError>,
+}
+
+impl Worker {
+    /// A worker for a domain whose alarms a controller keeps.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub async fn new(
+        domain: Domain,
+        store: Arc<Store>,
+        controller: Controller,
+        rule: EntityMatch,
+        max_in_flight: usize,
+    ) -> Result<Self, StoreError> {
+        let doubtful_up_to = store.reader.last_seq().await?;
+        let wake = store.wake(domain).unwrap_or_default();
+        Ok(Self {
+            domain,
+            store,
+            controller,
+            rule,
+            wake,
+            lanes: Lanes::new(rule, doubtful_up_to),
+            limit: InFlightLimit::new(max_in_flight),
+            read_up_to: 0,
+            more: true,
+            read_again_at: None,
+        })
+    }
+
+    /// Delivers until `stop`; then waits for what is under way.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            if stop.is_cancelled() && under_way.is_empty() {
+                return;
+            }
+            let is_down = self.controller.health.down().is_some();
+            if !stop.is_cancelled() && !is_down {
+                self.fill().await;
+                while self.lanes.running() < self.limit.get()
+                    && let Some(next) = self.lanes.next(Instant::now())
+                {
+                    under_way.push(deliver(
+                        self.domain,
+                        Arc::clone(&self.store),
+                        self.controller.clone(),
+                        next,
+                        self.rule,
+                    ));
+                }
+            }
+            let due = if is_down {
+                self.controller.health.probe_at()
+            } else {
+                self.lanes.next_due(Instant::now()).into_iter().chain(self.read_again_at).min()
+            };
+            tokio::select! {
+                Some(ended) = under_way.next() => self.ended(ended),
+                () = self.wake.notified() => self.more = true,
+                () = until(due), if !stop.is_cancelled() => {
+                    if is_down {
+                        self.probe(&stop).await;
+                    }
+                }
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+            }
+        }
+    }
+
+    /// Reads on from the store while there is room.
+    async fn fill(&mut self) {
+        self.read_again_at = None;
+        while self.more && self.lanes.len() + CHUNK <= WINDOW {
+            match self.store.reader.waiting(self.domain, self.read_up_to, CHUNK).await {
+                Ok(requests) => {
+                    self.more = requests.len() == CHUNK;
+                    self.read_up_to = requests.last().map_or(self.read_up_to, |request| request.seq);
+                    self.lanes.append(requests);
+                }
+                Err(error) => {
+                    tracing::error!(domain = %self.domain, %error, "waiting requests cannot be read");
+                    self.read_again_at = Some(Instant::now() + pause(1));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, Ended { seq, outcome, recorded }: Ended) {
+        match (outcome, recorded) {
+            (Outcome::Finished { unclear, .. }, Ok(())) => {
+                self.controller.health.succeeded();
+                if unclear {
+                    self.limit.unclear();
+                } else {
+                    self.limit.clean();
+                }
+                self.lanes.done(seq);
+            }
+            // It was taken, but that is not on disk: asking again will find it.
+            (Outcome::Finished { .. }, Err(error)) => {
+                tracing::error!(domain = %self.domain, seq, %error, "a delivery cannot be recorded");
+                self.again(seq, true);
+            }
+            (Outcome::Again(failure), _) => {
+                self.controller.health.succeeded();
+                tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery failed, goes again");
+                self.limit.unclear();
+                self.again(seq, failure.in_doubt);
+            }
+            (Outcome::Down(failure), _) => {
+                self.controller.health.failed(&failure.reason);
+                self.limit.unclear();
+                self.again(seq, failure.in_doubt);
+            }
+        }
+    }
+
+    fn again(&mut self, seq: i64, in_doubt: bool) {
+        self.lanes.failed(seq, in_doubt, |attempts| Instant::now() + pause(attempts));
+    }
+
+    /// Whether a controller that was down can be used again.
+    async fn probe(&self, stop: &CancellationToken) {
+        let health = &self.controller.health;
+        tokio::select! {
+            probed = self.controller.backend.probe() => match probed {
+                Ok(()) => health.succeeded(),
+                // It answers; one request that fails does not make a controller unusable.
+                Err(failure) if failure.kind != FailureKind::Unavailable => health.succeeded(),
+                Err(failure) => health.failed(&failure.reason),
+            },
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Makes one attempt and records what became of it.
+async fn deliver(
+    domain: Domain,
+    store: Arc<Store>,
+    controller: Controller,
+    next: Next,
+    rule: EntityMatch,
+) -> Ended {
+    let seq = next.request.seq;
+    let standing = match needs_standing(&next.request.kind) {
+        Some(key) => match store.reader.controller_uuid(domain, key).await {
+            Ok(standing) => standing,
+            Err(error) => {
+                let failure = crate::backend::Failure {
+                    kind: FailureKind::Retry,
+                    reason: error.to_string(),
+                    in_doubt: false,
+                };
+                return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };
+            }
+        },
+        None => None,
+    };
+    let kind = next.request.kind.name();
+    let outcome = attempt(&*controller.backend, next, standing, rule).await;
+    let recorded = match &outcome {
+        Outcome::Finished { report, .. } => {
+            match report {
+                Report::Done { .. } => tracing::debug!(%domain, seq, kind, "delivered"),
+                Report::Rejected { answer, .. } => {
+                    tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
+                }
+            }
+            store.writer.report(report.clone()).await
+        }
+        Outcome::Again(_) | Outcome::Down(_) => Ok(()),
+    };
+    Ended { seq, outcome, recorded }
+}
+
+/// Until this moment; without one, for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}

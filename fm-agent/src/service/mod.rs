@@ -1,0 +1,156 @@
+//! What each request means: one function a request.
+//!
+//! Invariants:
+//! - A write is answered after its commit; it never waits for a controller longer than the configured
+//!   question limit, and not at all for one that failed lately.
+//! - [`Service::begin`] returns once a request has its place in the store's order, so requests begun one
+//!   after the other take effect in that order, whenever their answers come.
+//! - 'There is none' and 'could not ask' are never mixed.
+//!
+//! It knows no SQL and no HTTP: it asks the store and the controllers.
+
+mod merge;
+mod read;
+mod status;
+mod write;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fm_common::ErrorCode;
+use fm_common::entity::EntityMatch;
+use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
+
+use crate::backend::{Controller, Link};
+use crate::config::{AgentConfig, Domain, Durability};
+use crate::route::Router;
+use crate::store::{Store, StoreError, StoreErrorKind};
+
+/// The answer to a request that has its place in the order.
+pub type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// What the requests of all connections are served with.
+#[derive(Debug)]
+pub struct Service {
+    store: Arc<Store>,
+    router: Router,
+    links: BTreeMap<Domain, Link>,
+    rule: EntityMatch,
+    ask_limit: Duration,
+    durability: Durability,
+    started: Instant,
+}
+
+/// One call: who waits for it, and for how long.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    header: RequestHeader,
+    deadline: Instant,
+}
+
+impl Call {
+    /// The part of the caller's deadline that is left, less what the answer needs to travel.
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Service {
+    /// A service over this store and these controllers.
+    pub fn new(
+        store: Arc<Store>,
+        router: Router,
+        links: BTreeMap<Domain, Link>,
+        config: &AgentConfig,
+    ) -> Self {
+        Self {
+            store,
+            router,
+            links,
+            rule: config.entity_match,
+            ask_limit: config.ask_timeout_ms.duration(),
+            durability: config.durability,
+            started: Instant::now(),
+        }
+    }
+
+    /// Gives a request its place in the order; what is returned becomes its answer.
+    pub async fn begin(self: &Arc<Self>, header: RequestHeader, request: Request) -> Pending {
+        let timeout = Duration::from_millis(header.timeout_ms.into());
+        // The answer has to be with the caller by its deadline.
+        let deadline = Instant::now() + timeout.mul_f64(0.9);
+        let call = Call { header, deadline };
+        let begun = match request {
+            Request::Set(alarm) => self.set(call, alarm).await,
+            Request::SetList(alarms) => self.set_list(call, alarms).await,
+            Request::Clear(key) => self.clear(call, key).await,
+            Request::ClearAll { entity_instance_id } => self.clear_all(call, entity_instance_id).await,
+            Request::ClearList(keys) => self.clear_list(call, keys).await,
+            Request::Get(key) => self.get(call, key),
+            Request::ListByEntity { entity_instance_id } => {
+                self.list(call, None, Some(entity_instance_id), false)
+            }
+            Request::ListById { alarm_id } => self.list(call, Some(alarm_id), None, true),
+            Request::ListByIdAndEntity(key) => {
+                self.list(call, Some(key.alarm_id), Some(key.entity_instance_id), false)
+            }
+            Request::Ping => {
+                let service = Arc::clone(self);
+                later(async move { Ok(service.store.writer.flush().await.map(|()| Answer::Done)?) })
+            }
+            Request::Status => {
+                let service = Arc::clone(self);
+                later(async move { Ok(Answer::Status(service.status().await?)) })
+            }
+        };
+        begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))))
+    }
+
+    /// The controller of a domain; `None` when the record is here.
+    fn controller(&self, domain: Domain) -> Option<&Controller> {
+        match self.links.get(&domain) {
+            Some(Link::Controller(controller)) => Some(controller),
+            Some(Link::Standalone) | None => None,
+        }
+    }
+
+    /// Every controller, with its domain.
+    fn controllers(&self) -> impl Iterator<Item = (Domain, &Controller)> {
+        self.links.keys().filter_map(|domain| Some((*domain, self.controller(*domain)?)))
+    }
+}
+
+/// A request that has its place in the order, or needs none.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "so that it reads like the requests that can be refused at once"
+)]
+fn later(answer: impl Future<Output = Response> + Send + 'static) -> Result<Pending, Refusal> {
+    Ok(Box::pin(answer))
+}
+
+impl From<StoreError> for Refusal {
+    /// A fault of the store is temporary for callers: they try again rather than drop the alarm.
+    fn from(error: StoreError) -> Self {
+        let code = match error.kind {
+            StoreErrorKind::Full => ErrorCode::NotEnoughSpace,
+            StoreErrorKind::Damaged
+            | StoreErrorKind::Newer
+            | StoreErrorKind::InUse
+            | StoreErrorKind::Stopped
+            | StoreErrorKind::Io => ErrorCode::ResourceUnavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn not_found(what: impl std::fmt::Display) -> Refusal {
+    Refusal::new(ErrorCode::EntityNotFound, format!("no alarm matches {what}"))
+}
+
+fn invalid(reason: impl std::fmt::Display) -> Refusal {
+    Refusal::new(ErrorCode::InvalidParameter, reason.to_string())
+}

@@ -1,0 +1,53 @@
+//! How the agent and its domains are, as a JSON object.
+//!
+//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, and `domains`, an array of objects with
+//! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
+//! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
+//! `rejected`. Times are UTC.
+
+use serde_json::{Value, json};
+
+use super::Service;
+use crate::backend::Link;
+use crate::backend::health::Condition;
+use crate::config::Durability;
+use crate::store::StoreError;
+
+impl Service {
+    pub(super) async fn status(&self) -> Result<String, StoreError> {
+        let mut domains = Vec::new();
+        for (domain, link) in &self.links {
+            let waiting = self.store.reader.count_waiting(*domain).await?;
+            let (backend, condition) = match link {
+                Link::Standalone => ("standalone", Condition::Up),
+                Link::Controller(controller) => ("controller", controller.health.condition()),
+            };
+            let (state, reason, since) = match condition {
+                Condition::Unknown => ("unknown", Value::Null, Value::Null),
+                Condition::Up => ("up", Value::Null, Value::Null),
+                Condition::Down { since, reason } => ("down", reason.into(), since.to_string().into()),
+            };
+            domains.push(json!({
+                "name": domain.name(),
+                "backend": backend,
+                "state": state,
+                "reason": reason,
+                "since": since,
+                "waiting": waiting.requests,
+                "oldest_waiting": waiting.oldest.map(|time| time.to_string()),
+                "rejected": waiting.rejected,
+            }));
+        }
+        let status = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "uptime_s": self.started.elapsed().as_secs(),
+            "durability": match self.durability {
+                Durability::Power => "power",
+                Durability::Process => "process",
+            },
+            "domains": domains,
+        });
+        Ok(status.to_string())
+    }
+}

@@ -1,0 +1,244 @@
+//! What each change means for the tables. Runs inside the writer's transaction.
+//!
+//! Invariants:
+//! - An alarm is known when the view has it raised, or a request about it waits.
+//! - A change and the request that carries it to the controller are written together.
+//! - A set that changes nothing sends nothing new while an equal one waits; once delivered, the
+//!   controller is asked whether it still has the alarm.
+
+use std::collections::BTreeSet;
+
+use fm_common::protocol::Token;
+use fm_common::{Alarm, AlarmKey};
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
+use super::tables::{self, AlarmRow};
+use crate::config::Domain;
+use fm_common::entity::EntityMatch;
+
+/// What a change is applied to.
+pub(super) struct Apply<'a> {
+    /// Inside a transaction.
+    pub(super) connection: &'a Connection,
+    /// Domains whose record is here: nothing of theirs is delivered.
+    pub(super) here: &'a BTreeSet<Domain>,
+    /// Events kept for them.
+    pub(super) max_events: u32,
+    /// Domains that got a request.
+    pub(super) woken: &'a mut BTreeSet<Domain>,
+}
+
+impl Apply<'_> {
+    /// Applies a batch, one outcome a change.
+    pub(super) fn batch(&mut self, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+        batch.ops.iter().map(|op| self.op(op, batch.token)).collect()
+    }
+
+    /// The outcomes of a batch that was taken before, from what is kept of it.
+    pub(super) fn taken(&self, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+        batch
+            .ops
+            .iter()
+            .map(|op| match op {
+                Op::Raise { alarm, .. } => {
+                    let standing = tables::find_alarm(self.connection, &alarm.key())?;
+                    Ok(Outcome::Raised(match standing.map(|row| row.kept.standing) {
+                        Some(Standing::Raised(kept)) => uuid_of(&kept),
+                        _ => uuid_of(alarm),
+                    }))
+                }
+                Op::Log { alarm, .. } => Ok(Outcome::Logged(uuid_of(alarm))),
+                Op::Clear { .. } | Op::ClearAll { .. } => Ok(Outcome::Cleared),
+            })
+            .collect()
+    }
+
+    fn op(&mut self, op: &Op, token: Option<Token>) -> Result<Outcome, StoreError> {
+        match op {
+            Op::Raise { domain, alarm } => self.raise(*domain, alarm, token),
+            Op::Log { domain, alarm } => self.log(*domain, alarm, token),
+            Op::Clear { key, unknown } => self.clear(key, *unknown, token),
+            Op::ClearAll { entity_instance_id, rule, unknown, domains } => {
+                self.clear_all(entity_instance_id, *rule, *unknown, domains, token)
+            }
+        }
+    }
+
+    fn raise(&mut self, domain: Domain, alarm: &Alarm, token: Option<Token>) -> Result<Outcome, StoreError> {
+        let row = tables::find_alarm(self.connection, &alarm.key())?;
+        if let Some(AlarmRow { kept, pending }) = &row
+            && let Standing::Raised(standing) = &kept.standing
+        {
+            let uuid = uuid_of(standing);
+            if alarm.keep_existing_alarm {
+                return Ok(Outcome::Raised(uuid));
+            }
+            if kept.domain == domain && standing.same_content(alarm) {
+                if pending.is_none() && !self.here.contains(&domain) {
+                    let check = fresh_uuid(alarm, Some(kept));
+                    let seq = self.request(domain, &raise_request(alarm, check), token)?;
+                    tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
+                }
+                return Ok(Outcome::Raised(uuid));
+            }
+        }
+        let previous = row.map(|row| row.kept);
+        if let Some(kept) = previous.as_ref().filter(|kept| kept.domain != domain) {
+            self.leave(kept, token)?;
+        }
+        let previous = previous.filter(|kept| kept.domain == domain);
+        let uuid = fresh_uuid(alarm, previous.as_ref());
+        let pending = if self.here.contains(&domain) {
+            tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;
+            None
+        } else {
+            Some(self.request(domain, &raise_request(alarm, uuid), token)?)
+        };
+        let kept = Kept {
+            key: alarm.key(),
+            domain,
+            standing: Standing::Raised(Box::new(alarm.clone())),
+            pending: pending.is_some(),
+            controller_uuid: previous.and_then(|kept| kept.controller_uuid),
+        };
+        tables::put_alarm(self.connection, &AlarmRow::new(kept, pending))?;
+        Ok(Outcome::Raised(uuid_of(alarm)))
+    }
+
+    fn log(&mut self, domain: Domain, alarm: &Alarm, token: Option<Token>) -> Result<Outcome, StoreError> {
+        let uuid = uuid_of(alarm);
+        if self.here.contains(&domain) {
+            tables::insert_event(self.connection, "log", alarm, &uuid, self.max_events)?;
+        } else {
+            let kind = RequestKind::Log { alarm: Box::new(alarm.clone()), uuid: uuid.clone() };
+            self.request(domain, &kind, token)?;
+        }
+        Ok(Outcome::Logged(uuid))
+    }
+
+    fn clear(
+        &mut self,
+        key: &AlarmKey,
+        unknown: Unknown,
+        token: Option<Token>,
+    ) -> Result<Outcome, StoreError> {
+        let row = tables::find_alarm(self.connection, key)?;
+        match (row, unknown) {
+            (Some(AlarmRow { kept, .. }), _) => {
+                match &kept.standing {
+                    Standing::Raised(_) => self.clear_kept(kept, token)?,
+                    // A clear of it waits already.
+                    Standing::Cleared => {}
+                }
+                Ok(Outcome::Cleared)
+            }
+            (None, Unknown::Deliver(domain)) if !self.here.contains(&domain) => {
+                let kept = Kept {
+                    key: key.clone(),
+                    domain,
+                    standing: Standing::Cleared,
+                    pending: true,
+                    controller_uuid: None,
+                };
+                self.clear_kept(kept, token)?;
+                Ok(Outcome::Cleared)
+            }
+            (None, _) => Ok(Outcome::Unknown),
+        }
+    }
+
+    /// Clears an alarm in the domain recorded for it.
+    fn clear_kept(&mut self, kept: Kept, token: Option<Token>) -> Result<(), StoreError> {
+        if self.here.contains(&kept.domain) {
+            return self.forget(&kept);
+        }
+        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }, token)?;
+        let cleared = Kept { standing: Standing::Cleared, ..kept };
+        tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))
+    }
+
+    /// Ends an alarm whose record is here.
+    fn forget(&self, kept: &Kept) -> Result<(), StoreError> {
+        if let Standing::Raised(alarm) = &kept.standing {
+            let uuid = Uuid::new_v4().to_string();
+            tables::insert_event(self.connection, "clear", alarm, &uuid, self.max_events)?;
+        }
+        tables::delete_alarm(self.connection, &kept.key)
+    }
+
+    /// Clears an alarm where it stood before it moved to another domain.
+    fn leave(&mut self, kept: &Kept, token: Option<Token>) -> Result<(), StoreError> {
+        if self.here.contains(&kept.domain) {
+            return self.forget(kept);
+        }
+        self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }, token).map(drop)
+    }
+
+    fn clear_all(
+        &mut self,
+        entity: &str,
+        rule: EntityMatch,
+        unknown: Unknown,
+        domains: &[Domain],
+        token: Option<Token>,
+    ) -> Result<Outcome, StoreError> {
+        let covered: Vec<AlarmRow> = tables::alarms_by_prefix(self.connection, None, entity)?
+            .into_iter()
+            .filter(|row| rule.covers(entity, &row.kept.key.entity_instance_id))
+            .collect();
+        if covered.is_empty() && unknown == Unknown::Tell {
+            return Ok(Outcome::Unknown);
+        }
+        let (here, away): (Vec<Domain>, Vec<Domain>) =
+            domains.iter().partition(|domain| self.here.contains(domain));
+        for row in covered.iter().filter(|row| here.contains(&row.kept.domain)) {
+            self.forget(&row.kept)?;
+        }
+        for domain in away {
+            let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned() };
+            let seq = self.request(domain, &kind, token)?;
+            for row in covered.iter().filter(|row| row.kept.domain == domain) {
+                let cleared = Kept { standing: Standing::Cleared, ..row.kept.clone() };
+                tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))?;
+            }
+        }
+        Ok(Outcome::Cleared)
+    }
+
+    fn request(
+        &mut self,
+        domain: Domain,
+        kind: &RequestKind,
+        token: Option<Token>,
+    ) -> Result<i64, StoreError> {
+        let seq = tables::insert_request(self.connection, domain, kind, token)?;
+        self.woken.insert(domain);
+        Ok(seq)
+    }
+}
+
+fn raise_request(alarm: &Alarm, uuid: String) -> RequestKind {
+    RequestKind::Raise { alarm: Box::new(alarm.clone()), uuid }
+}
+
+/// The uuid that callers know an alarm by. The service gives every alarm one before it comes here.
+pub(super) fn uuid_of(alarm: &Alarm) -> String {
+    alarm.uuid.clone().unwrap_or_default()
+}
+
+/// The uuid for a new raise at the controller: the alarm's own, unless the caller uses one again that
+/// the alarm had before. The controller takes a uuid once in its life.
+fn fresh_uuid(alarm: &Alarm, previous: Option<&Kept>) -> String {
+    let own = uuid_of(alarm);
+    let used = previous.is_some_and(|kept| {
+        let standing = match &kept.standing {
+            Standing::Raised(standing) => standing.uuid.as_deref() == Some(own.as_str()),
+            Standing::Cleared => false,
+        };
+        standing || kept.controller_uuid.as_deref() == Some(own.as_str())
+    });
+    if used { Uuid::new_v4().to_string() } else { own }
+}

@@ -1,0 +1,170 @@
+//! What goes into the store and comes out of it: plain data.
+
+use fm_common::entity::EntityMatch;
+use fm_common::protocol::Token;
+use fm_common::{Alarm, AlarmKey, Timestamp};
+
+use crate::config::Domain;
+
+/// Changes that belong together: all of them are taken, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Identifies the call; `None` for changes that are never repeated.
+    pub token: Option<Token>,
+    /// The changes, in order.
+    pub ops: Vec<Op>,
+}
+
+/// One change that a caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Raise an alarm. It has a uuid and a timestamp.
+    Raise {
+        /// The owning domain.
+        domain: Domain,
+        /// The alarm.
+        alarm: Box<Alarm>,
+    },
+    /// Record a log. It has a uuid and a timestamp.
+    Log {
+        /// The owning domain.
+        domain: Domain,
+        /// The log.
+        alarm: Box<Alarm>,
+    },
+    /// Clear one alarm, in the domain recorded for it.
+    Clear {
+        /// Which.
+        key: AlarmKey,
+        /// What to do when this node does not know it.
+        unknown: Unknown,
+    },
+    /// Clear every alarm of an entity and of what lies under it.
+    ClearAll {
+        /// The entity instance id.
+        entity_instance_id: String,
+        /// How it matches.
+        rule: EntityMatch,
+        /// What to do when this node knows none of them.
+        unknown: Unknown,
+        /// The domains that get the request.
+        domains: Vec<Domain>,
+    },
+}
+
+/// What a clear does about alarms that this node does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// Nothing: the outcome is [`Outcome::Unknown`].
+    Tell,
+    /// Let the controller of this domain look for it.
+    Deliver(Domain),
+}
+
+/// What became of one [`Op`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The alarm stands under this uuid.
+    Raised(String),
+    /// The log is recorded under this uuid.
+    Logged(String),
+    /// What had to be cleared is cleared or will be.
+    Cleared,
+    /// Nothing was changed: this node knows no such alarm.
+    Unknown,
+}
+
+/// A request that waits to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its place in the order; unique for the life of the store.
+    pub seq: i64,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// What to do.
+    pub kind: RequestKind,
+}
+
+/// What a request asks of the controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestKind {
+    /// Raise this alarm.
+    Raise {
+        /// The alarm as the caller wrote it.
+        alarm: Box<Alarm>,
+        /// The uuid for it at the controller.
+        uuid: String,
+    },
+    /// Clear the alarm with this key.
+    Clear {
+        /// The key.
+        key: AlarmKey,
+    },
+    /// Clear every alarm of this entity and of what lies under it.
+    ClearAll {
+        /// The entity instance id.
+        entity_instance_id: String,
+    },
+    /// Record this log.
+    Log {
+        /// The log as the caller wrote it.
+        alarm: Box<Alarm>,
+        /// The uuid for it at the controller.
+        uuid: String,
+    },
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The controller has taken the request.
+    Done {
+        /// Which.
+        seq: i64,
+        /// For a raise: the uuid under which the alarm stands at the controller; `None` when somebody
+        /// removed it again.
+        uuid: Option<String>,
+    },
+    /// The controller refuses the request for good.
+    Rejected {
+        /// Which.
+        seq: i64,
+        /// What the controller said.
+        answer: String,
+    },
+}
+
+/// What this node holds of one alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// The domain recorded for it.
+    pub domain: Domain,
+    /// Whether it stands, as far as this node's callers have said.
+    pub standing: Standing,
+    /// A request about it still waits.
+    pub pending: bool,
+    /// The uuid under which the controller holds it, once that is known.
+    pub controller_uuid: Option<String>,
+}
+
+/// Whether an alarm stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Raised: the alarm as last written here, with the uuid that its callers know.
+    Raised(Box<Alarm>),
+    /// Cleared; it is forgotten as soon as the controller knows.
+    Cleared,
+}
+
+/// What waits for one domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Requests that wait.
+    pub requests: u64,
+    /// When the oldest of them was taken.
+    pub oldest: Option<Timestamp>,
+    /// Requests that the controller refused for good.
+    pub rejected: u64,
+}

@@ -1,0 +1,127 @@
+//! Looking at the store beside the writer.
+//!
+//! Invariants: a read sees a committed state and holds nobody up; it runs on the blocking pool, never
+//! on a thread that serves sockets.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fm_common::{AlarmKey, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::task;
+
+use super::error::StoreError;
+use super::model::{Kept, Request, Waiting};
+use super::{schema, tables};
+use crate::config::Domain;
+
+/// The way to look at the store.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: Arc::new(Mutex::new(schema::open_reader(path)?)) })
+    }
+
+    /// What this node holds of one alarm.
+    pub async fn find(&self, key: AlarmKey) -> Result<Option<Kept>, StoreError> {
+        self.run(move |connection| Ok(tables::find_alarm(connection, &key)?.map(|row| row.kept))).await
+    }
+
+    /// What this node holds of alarms whose entity begins with `prefix`, of one alarm id when given,
+    /// and the clear-alls that wait; both of one moment.
+    pub async fn overlay(
+        &self,
+        alarm_id: Option<String>,
+        prefix: String,
+    ) -> Result<(Vec<Kept>, Vec<(Domain, String)>), StoreError> {
+        self.run(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            let rows = tables::alarms_by_prefix(&moment, alarm_id.as_deref(), &prefix)?;
+            let clear_alls = tables::waiting_clear_alls(&moment)?;
+            Ok((rows.into_iter().map(|row| row.kept).collect(), clear_alls))
+        })
+        .await
+    }
+
+    /// Entities of the clear-alls that wait, with their domains.
+    pub async fn clear_alls(&self) -> Result<Vec<(Domain, String)>, StoreError> {
+        self.run(tables::waiting_clear_alls).await
+    }
+
+    /// The next requests of a domain after `seq`, in order.
+    pub async fn waiting(&self, domain: Domain, after: i64, most: usize) -> Result<Vec<Request>, StoreError> {
+        self.run(move |connection| {
+            let sql = format!(
+                "SELECT {} FROM request WHERE domain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                tables::REQUEST_COLUMNS
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![domain.name(), after, most])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(tables::request(row)?.1);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The place of the newest request ever taken; 0 when there was none.
+    pub async fn last_seq(&self) -> Result<i64, StoreError> {
+        self.run(|connection| {
+            let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'request'";
+            Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(0))
+        })
+        .await
+    }
+
+    /// The uuid under which the controller of this domain holds an alarm, as far as this node knows.
+    pub async fn controller_uuid(&self, domain: Domain, key: AlarmKey) -> Result<Option<String>, StoreError> {
+        let kept = self.find(key).await?;
+        Ok(kept.filter(|kept| kept.domain == domain).and_then(|kept| kept.controller_uuid))
+    }
+
+    /// How much waits for a domain.
+    pub async fn count_waiting(&self, domain: Domain) -> Result<Waiting, StoreError> {
+        self.run(move |connection| {
+            let name = domain.name();
+            let requests: i64 =
+                connection
+                    .query_row("SELECT count(*) FROM request WHERE domain = ?1", [name], |row| row.get(0))?;
+            let oldest: Option<i64> = connection
+                .query_row(
+                    "SELECT taken_at FROM request WHERE domain = ?1 ORDER BY seq LIMIT 1",
+                    [name],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let rejected: i64 =
+                connection
+                    .query_row("SELECT count(*) FROM rejected WHERE domain = ?1", [name], |row| row.get(0))?;
+            Ok(Waiting {
+                requests: requests.unsigned_abs(),
+                oldest: oldest.map(Timestamp::from_micros),
+                rejected: rejected.unsigned_abs(),
+            })
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = Arc::clone(&self.connection);
+        task::spawn_blocking(move || {
+            // A look that panicked changed nothing: the connection is as good as before.
+            look(&connection.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await
+        .unwrap_or_else(|_| Err(StoreError::stopped()))
+    }
+}

@@ -1,0 +1,249 @@
+//! Rows of the tables to the types of `model` and back. One function a statement; no decisions.
+
+use fm_common::protocol::Token;
+use fm_common::{Alarm, AlarmKey, Timestamp};
+use rusqlite::{Connection, Row, params, params_from_iter};
+
+use super::error::{StoreError, StoreErrorKind};
+use super::model::{Kept, Request, RequestKind, Standing};
+use crate::config::Domain;
+
+/// Calls without a token, such as the agent's own, are stored with this one.
+const NO_TOKEN: Token = [0; 16];
+
+impl RequestKind {
+    /// The word for this kind in the store and in logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Raise { .. } => "raise",
+            Self::Clear { .. } => "clear",
+            Self::ClearAll { .. } => "clear_all",
+            Self::Log { .. } => "log",
+        }
+    }
+}
+
+/// Appends a request and gives its place in the order.
+pub(super) fn insert_request(
+    connection: &Connection,
+    domain: Domain,
+    kind: &RequestKind,
+    token: Option<Token>,
+) -> Result<i64, StoreError> {
+    let (alarm_id, entity, uuid, alarm) = match kind {
+        RequestKind::Raise { alarm, uuid } | RequestKind::Log { alarm, uuid } => {
+            let key = alarm.key();
+            (key.alarm_id, key.entity_instance_id, uuid.as_str(), serde_json::to_string(alarm)?)
+        }
+        RequestKind::Clear { key } => {
+            (key.alarm_id.clone(), key.entity_instance_id.clone(), "", String::new())
+        }
+        RequestKind::ClearAll { entity_instance_id } => {
+            (String::new(), entity_instance_id.clone(), "", String::new())
+        }
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, token, taken_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            domain.name(),
+            kind.name(),
+            alarm_id,
+            entity,
+            uuid,
+            alarm,
+            token.unwrap_or(NO_TOKEN),
+            Timestamp::now().as_micros()
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// The columns that [`request`] reads.
+pub(super) const REQUEST_COLUMNS: &str = "seq, kind, alarm_id, entity, uuid, alarm, taken_at, domain";
+
+/// A row of [`REQUEST_COLUMNS`].
+pub(super) fn request(row: &Row<'_>) -> Result<(Domain, Request), StoreError> {
+    let kind: String = row.get(1)?;
+    let alarm = || -> Result<Box<Alarm>, StoreError> { Ok(serde_json::from_str(&row.get::<_, String>(5)?)?) };
+    let kind = match kind.as_str() {
+        "raise" => RequestKind::Raise { alarm: alarm()?, uuid: row.get(4)? },
+        "log" => RequestKind::Log { alarm: alarm()?, uuid: row.get(4)? },
+        "clear" => {
+            RequestKind::Clear { key: AlarmKey { alarm_id: row.get(2)?, entity_instance_id: row.get(3)? } }
+        }
+        "clear_all" => RequestKind::ClearAll { entity_instance_id: row.get(3)? },
+        other => return Err(damaged("request", format!("kind '{other}'"))),
+    };
+    let request = Request { seq: row.get(0)?, taken_at: Timestamp::from_micros(row.get(6)?), kind };
+    Ok((domain(&row.get::<_, String>(7)?)?, request))
+}
+
+/// The request at this place, if it still waits.
+pub(super) fn find_request(
+    connection: &Connection,
+    seq: i64,
+) -> Result<Option<(Domain, Request)>, StoreError> {
+    let sql = format!("SELECT {REQUEST_COLUMNS} FROM request WHERE seq = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([seq])?;
+    rows.next()?.map(request).transpose()
+}
+
+pub(super) fn delete_request(connection: &Connection, seq: i64) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM request WHERE seq = ?1")?.execute([seq])?;
+    Ok(())
+}
+
+/// The columns that [`kept`] reads.
+pub(super) const ALARM_COLUMNS: &str = "alarm_id, entity, domain, alarm, pending, controller_uuid";
+
+/// An alarm of this node's view, with the place of the latest request about it.
+pub(super) struct AlarmRow {
+    pub(super) kept: Kept,
+    pub(super) pending: Option<i64>,
+}
+
+impl AlarmRow {
+    pub(super) fn new(kept: Kept, pending: Option<i64>) -> Self {
+        Self { kept: Kept { pending: pending.is_some(), ..kept }, pending }
+    }
+}
+
+/// A row of [`ALARM_COLUMNS`].
+pub(super) fn kept(row: &Row<'_>) -> Result<AlarmRow, StoreError> {
+    let alarm: Option<String> = row.get(3)?;
+    let standing = match alarm {
+        Some(json) => Standing::Raised(serde_json::from_str(&json)?),
+        None => Standing::Cleared,
+    };
+    let pending: Option<i64> = row.get(4)?;
+    let kept = Kept {
+        key: AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? },
+        domain: domain(&row.get::<_, String>(2)?)?,
+        standing,
+        pending: pending.is_some(),
+        controller_uuid: row.get(5)?,
+    };
+    Ok(AlarmRow { kept, pending })
+}
+
+pub(super) fn find_alarm(connection: &Connection, key: &AlarmKey) -> Result<Option<AlarmRow>, StoreError> {
+    let sql = format!("SELECT {ALARM_COLUMNS} FROM alarm WHERE alarm_id = ?1 AND entity = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([&key.alarm_id, &key.entity_instance_id])?;
+    rows.next()?.map(kept).transpose()
+}
+
+/// Alarms of this node's view whose entity begins with `prefix`, of one alarm id when given. What the
+/// filter means exactly is for the caller to say.
+pub(super) fn alarms_by_prefix(
+    connection: &Connection,
+    alarm_id: Option<&str>,
+    prefix: &str,
+) -> Result<Vec<AlarmRow>, StoreError> {
+    let condition = if alarm_id.is_some() { "WHERE alarm_id = ?1" } else { "" };
+    let sql = format!("SELECT {ALARM_COLUMNS} FROM alarm {condition} ORDER BY alarm_id, entity");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(alarm_id))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Here and not in SQL, whose text functions stop at a NUL.
+        if row.get_ref(1)?.as_str().is_ok_and(|entity| entity.starts_with(prefix)) {
+            found.push(kept(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Writes a row of this node's view, in place of what was there under its key.
+pub(super) fn put_alarm(connection: &Connection, row: &AlarmRow) -> Result<(), StoreError> {
+    let AlarmRow { kept, pending } = row;
+    let alarm = match &kept.standing {
+        Standing::Raised(alarm) => Some(serde_json::to_string(alarm)?),
+        Standing::Cleared => None,
+    };
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            kept.key.alarm_id,
+            kept.key.entity_instance_id,
+            kept.domain.name(),
+            alarm,
+            pending,
+            kept.controller_uuid
+        ])?;
+    Ok(())
+}
+
+pub(super) fn delete_alarm(connection: &Connection, key: &AlarmKey) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM alarm WHERE alarm_id = ?1 AND entity = ?2")?
+        .execute([&key.alarm_id, &key.entity_instance_id])?;
+    Ok(())
+}
+
+/// Records an event of a domain whose record is here, and lets the oldest go.
+pub(super) fn insert_event(
+    connection: &Connection,
+    state: &str,
+    alarm: &Alarm,
+    uuid: &str,
+    max_events: u32,
+) -> Result<(), StoreError> {
+    let key = alarm.key();
+    connection
+        .prepare_cached(
+            "INSERT INTO event (state, alarm_id, entity, uuid, alarm, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            state,
+            key.alarm_id,
+            key.entity_instance_id,
+            uuid,
+            serde_json::to_string(alarm)?,
+            Timestamp::now().as_micros()
+        ])?;
+    let last = connection.last_insert_rowid();
+    connection
+        .prepare_cached("DELETE FROM event WHERE seq <= ?1")?
+        .execute([last - i64::from(max_events)])?;
+    Ok(())
+}
+
+/// Tokens of the newest requests that still wait, oldest first.
+pub(super) fn recent_tokens(connection: &Connection, most: usize) -> Result<Vec<Token>, StoreError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare("SELECT token FROM request ORDER BY seq DESC LIMIT ?1")?;
+    let mut tokens = statement.query_map([most], |row| row.get(0))?.collect::<Result<Vec<Token>, _>>()?;
+    tokens.reverse();
+    tokens.retain(|token| *token != NO_TOKEN);
+    Ok(tokens)
+}
+
+/// Entities of the clear-alls that wait, with their domains.
+pub(super) fn waiting_clear_alls(connection: &Connection) -> Result<Vec<(Domain, String)>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT domain, entity FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((domain(&row.get::<_, String>(0)?)?, row.get(1)?));
+    }
+    Ok(found)
+}
+
+fn domain(name: &str) -> Result<Domain, StoreError> {
+    Domain::from_name(name).ok_or_else(|| damaged("domain", format!("'{name}'")))
+}
+
+fn damaged(what: &str, found: String) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Damaged,
+        format!("store: {what} is {found}, which this program does not know"),
+    )
+}
