@@ -459,8 +459,14 @@ async fn a_database_that_is_down_makes_the_service_unavailable() {
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
     let failure = bench.raise(&usual()).await.unwrap_err();
     assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Unavailable, false), "{failure}");
+    let again = Raise { in_doubt: true, ..usual() };
+    let failure = bench.raise(&again).await.unwrap_err();
+    assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Unavailable, true), "{failure}");
+    let failure = bench.backend.log(&log(alarm(ENTITY, "noted"))).await.unwrap_err();
+    assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Unavailable, true), "{failure}");
+    assert_eq!(bench.backend.list(&everything()).await.unwrap_err().kind, FailureKind::Unavailable);
     bench.sim.set_database_down(false).unwrap();
-    bench.raise(&usual()).await.unwrap();
+    bench.raise(&again).await.unwrap();
     assert_eq!(bench.alarms().len(), 1);
 }
 

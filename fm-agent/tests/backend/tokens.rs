@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use fm_agent::backend::FailureKind;
 use fm_rest_sim::{Fault, FaultKind, Service, SimConfig, User};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Bench, everything, from_toml, usual};
 
@@ -251,4 +252,59 @@ fn a_system_without_certificates_still_speaks_http() {
         .unwrap();
     let said = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Answers one token request, which it gives back: head, an empty line, body.
+async fn one_token(listener: tokio::net::TcpListener, catalogue_url: &str) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&request).to_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            if body.len() == length.parse::<usize>().unwrap() {
+                break;
+            }
+        }
+        assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "half a request");
+    }
+    let body = serde_json::json!({"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "catalog": [
+        {"type": "faultmanagement", "endpoints": [
+            {"interface": "internal", "region": "RegionOne", "url": catalogue_url}]}]}})
+    .to_string();
+    let answer = format!(
+        "HTTP/1.1 201 Created\r\nX-Subject-Token: t\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    String::from_utf8(request).unwrap()
+}
+
+#[tokio::test]
+async fn an_application_credential_gets_a_token_without_a_scope() {
+    let open = Bench::new(SimConfig { token_required: false, ..SimConfig::default() });
+    for (account, expected) in [
+        ("application_credential_id = 'i'", r#"{"id":"i","secret":"hush"}"#),
+        (
+            "application_credential_name = 'n'\nusername = 'fm'",
+            r#"{"name":"n","secret":"hush","user":{"domain":{"name":"Default"},"name":"fm"}}"#,
+        ),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = format!(
+            "[fm_rest_api.keystone]\nauth_url = 'http://{}/v3'\n{account}\napplication_credential_secret = 'hush'\n",
+            listener.local_addr().unwrap()
+        );
+        let (url, backend) = (open.sim.url(), from_toml(&config).unwrap());
+        let (request, outcome) = tokio::join!(one_token(listener, &url), backend.probe());
+        outcome.unwrap();
+        assert!(request.starts_with("POST /v3/auth/tokens HTTP/1.1\r\n"), "{request}");
+        let body: serde_json::Value =
+            serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let identity = &body["auth"]["identity"];
+        assert_eq!(identity["methods"], serde_json::json!(["application_credential"]));
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(identity["application_credential"], expected);
+        assert!(body["auth"].get("scope").is_none(), "{body}");
+    }
 }

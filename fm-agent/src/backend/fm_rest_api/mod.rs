@@ -24,7 +24,7 @@ use fm_common::entity::EntityMatch;
 
 use self::adapt::Database;
 use self::client::Client;
-use super::{Answer, Backend, Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
+use super::{Answer, Backend, Clear, Delivered, Log, Query, Raise};
 use crate::config::FmRestApiConfig;
 
 /// One fm-rest-api service.
@@ -66,10 +66,6 @@ impl Backend for FmRestApi {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async {
-            // Whatever fails here fails every request.
-            let unavailable = |failure| Failure { kind: FailureKind::Unavailable, ..failure };
-            self.summary().await.map(|_| ()).map_err(unavailable)
-        })
+        Box::pin(async { self.summary().await.map(|_| ()) })
     }
 }
