@@ -255,6 +255,7 @@ async fn parallel_raises_at_the_cap_of_the_event_log_all_stand_once() {
     let bench = Bench::platform();
     bench.sim.set_event_cap(50);
     bench.sim.fill_event_log(50).unwrap();
+    bench.sim.set_race_window(Duration::from_millis(5));
     let raises: Vec<Raise> = (0..40).map(|n| raise(alarm(&format!("host=c{n}"), "broken"))).collect();
     let mut tasks = tokio::task::JoinSet::new();
     for chunk in raises.chunks(5) {

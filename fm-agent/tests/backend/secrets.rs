@@ -16,7 +16,7 @@ fn holds_token(text: &str) -> bool {
 async fn no_secret_is_ever_shown() {
     let config =
         SimConfig { users: vec![User::new("fm", CANARY, "services", &["admin"])], ..SimConfig::default() };
-    let rest = "request_timeout_ms = 300\n";
+    let rest = "request_timeout_ms = 1000\n";
     let account = |password: &str| format!("username = 'fm'\npassword = '{password}'\n");
     let mut shown = Vec::new();
 
