@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - Requests of one alarm come one at a time: the caller sees to that.
-//! - A raise costs two requests when nothing stands under its key, one more for each row that has to go.
+//! - A raise costs two requests when nothing stands under its key, one when it stands already, one more for
+//!   each row that has to go and one more when an earlier attempt is in doubt.
 //! - Nothing is remembered of alarms: each method asks the service.
 
 mod adapt;

@@ -22,7 +22,7 @@ use crate::backend::{Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
 /// Attempts at deleting one alarm that still stands after an unclear answer.
 const DELETES: usize = 2;
 
-/// What became of something posted under a uuid.
+/// What became of an alarm posted under a uuid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It is there.
@@ -38,27 +38,20 @@ impl FmRestApi {
         // Until the questions are answered, an earlier attempt stays as doubtful as it was.
         let doubtful = |failure: Failure| failure.in_doubt(raise.in_doubt);
         let held = self.hold(&raise.alarm, Posted::Alarm).await.map_err(doubtful)?;
-        if raise.in_doubt {
-            match self.fate_of_alarm(&raise.uuid, held.alarm.timestamp).await.map_err(doubtful)? {
-                Fate::There => return Ok(delivered(Some(&raise.uuid), false)),
-                Fate::Removed => return Ok(delivered(None, false)),
-                Fate::Nowhere => {}
-            }
-        }
         let known = raise.standing.as_deref();
         let rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
-        match kept(raise, &held, &rows) {
-            Some(kept) if raise.alarm.keep_existing_alarm => Ok(delivered(Some(&kept.uuid), false)),
-            Some(kept) => {
-                let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
-                let unclear = self.delete_all(others).await?;
-                Ok(delivered(Some(&kept.uuid), unclear))
-            }
-            None => {
-                let unclear = self.delete_all(with_known(&rows, known)).await?;
-                self.post_alarm(raise, &held, unclear).await
-            }
+        if let Some(kept) = kept(raise, &held, &rows) {
+            let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
+            let unclear = !raise.alarm.keep_existing_alarm && self.delete_all(others).await?;
+            return Ok(delivered(Some(&kept.uuid), unclear));
         }
+        // It does not stand, as far as a list shows. Was it taken and removed since?
+        if raise.in_doubt && self.is_recorded(&raise.uuid, held.alarm.timestamp).await.map_err(doubtful)? {
+            let stands = self.alarm(&raise.uuid).await.map_err(doubtful)?.is_some();
+            return Ok(delivered(stands.then_some(raise.uuid.as_str()), false));
+        }
+        let unclear = self.delete_all(with_known(&rows, known)).await?;
+        self.post_alarm(raise, &held, unclear).await
     }
 
     pub(super) async fn clear_alarm(&self, clear: &Clear) -> Result<Delivered, Failure> {
@@ -177,16 +170,19 @@ impl FmRestApi {
         )))
     }
 
-    /// What became of the alarm raised under this uuid at this time.
+    /// What became of the alarm just sent under this uuid.
     async fn fate_of_alarm(&self, uuid: &str, raised: Option<Timestamp>) -> Result<Fate, Failure> {
         if self.alarm(uuid).await?.is_some() {
             return Ok(Fate::There);
         }
-        Ok(match self.event_time(uuid).await? {
-            // Another time is another event: somebody has used the uuid before.
-            Some(recorded) if raised.is_none() || recorded == raised => Fate::Removed,
-            _ => Fate::Nowhere,
-        })
+        Ok(if self.is_recorded(uuid, raised).await? { Fate::Removed } else { Fate::Nowhere })
+    }
+
+    /// Whether the event log has the raise of this uuid. Another time is another event: somebody has used
+    /// the uuid before.
+    async fn is_recorded(&self, uuid: &str, raised: Option<Timestamp>) -> Result<bool, Failure> {
+        let recorded = self.event_time(uuid).await?;
+        Ok(recorded.is_some_and(|recorded| raised.is_none() || recorded == raised))
     }
 
     async fn hold(&self, alarm: &fm_common::Alarm, posted: Posted) -> Result<Held, Failure> {
