@@ -91,8 +91,8 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, St
     create(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
-        Connection::open_with_flags(path, flags).map_err(|error| named(path, error.into()))?;
-    prepare(&mut connection, durability).map_err(|error| named(path, error))?;
+        Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
+    prepare(&mut connection, durability).map_err(|error| named(path, &error))?;
     Ok(connection)
 }
 
@@ -106,7 +106,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
             set(&connection, "cache_size", -2048)?;
             Ok(connection)
         });
-    prepared.map_err(|error| named(path, error))
+    prepared.map_err(|error| named(path, &error))
 }
 
 fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), StoreError> {
@@ -170,6 +170,6 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::path("cannot make the database", path, &error))
 }
 
-fn named(path: &Path, error: StoreError) -> StoreError {
+fn named(path: &Path, error: &StoreError) -> StoreError {
     StoreError::new(error.kind, format!("{}: {error}", path.display()))
 }

@@ -71,7 +71,7 @@ pub(super) fn request(row: &Row<'_>) -> Result<(Domain, Request), StoreError> {
         "clear_all" => {
             RequestKind::ClearAll { entity_instance_id: row.get(3)?, rule: rule(&row.get::<_, String>(8)?)? }
         }
-        other => return Err(damaged("request", format!("kind '{other}'"))),
+        other => return Err(damaged("the kind of a request", other)),
     };
     let request = Request { seq: row.get(0)?, taken_at: Timestamp::from_micros(row.get(6)?), kind };
     Ok((domain(&row.get::<_, String>(7)?)?, request))
@@ -292,7 +292,7 @@ pub(super) fn waiting_clear_alls(connection: &Connection) -> Result<Vec<(Domain,
 }
 
 fn domain(name: &str) -> Result<Domain, StoreError> {
-    Domain::from_name(name).ok_or_else(|| damaged("domain", format!("'{name}'")))
+    Domain::from_name(name).ok_or_else(|| damaged("a domain", name))
 }
 
 const fn rule_name(rule: EntityMatch) -> &'static str {
@@ -305,12 +305,12 @@ const fn rule_name(rule: EntityMatch) -> &'static str {
 fn rule(name: &str) -> Result<EntityMatch, StoreError> {
     let rules = [EntityMatch::Component, EntityMatch::Prefix];
     let known = rules.into_iter().find(|rule| rule_name(*rule) == name);
-    known.ok_or_else(|| damaged("rule", format!("'{name}'")))
+    known.ok_or_else(|| damaged("the rule of a clear-all", name))
 }
 
-fn damaged(what: &str, found: String) -> StoreError {
+fn damaged(what: &str, found: &str) -> StoreError {
     StoreError::new(
         StoreErrorKind::Damaged,
-        format!("store: {what} is {found}, which this program does not know"),
+        format!("store: {what} is '{found}', which this program does not know"),
     )
 }

@@ -155,9 +155,9 @@ impl Thread {
             let mut next = Some(first);
             while let Some(job) = next {
                 if matches!(job.work, Work::Stop) {
-                    stops.push(job)
+                    stops.push(job);
                 } else {
-                    jobs.push(job)
+                    jobs.push(job);
                 }
                 next = if jobs.len() < MOST_IN_ONE_COMMIT { self.queue.try_recv().ok() } else { None };
             }

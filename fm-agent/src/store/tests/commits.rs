@@ -68,7 +68,7 @@ async fn what_arrives_during_a_commit_shares_the_next() {
 #[tokio::test]
 async fn the_order_of_each_domain_is_the_order_of_submission() {
     let bed = Bed::delivering();
-    let domain = |number: usize| if number % 3 == 0 { Openstack } else { Platform };
+    let domain = |number: usize| if number.is_multiple_of(3) { Openstack } else { Platform };
     let mut submitted = Vec::new();
     for number in 0..3000 {
         let id = number.to_string();
