@@ -104,6 +104,8 @@ pub enum RequestKind {
     ClearAll {
         /// The entity instance id.
         entity_instance_id: String,
+        /// How it matches: as it did when the request was taken, whatever the configuration says since.
+        rule: EntityMatch,
     },
     /// Record this log.
     Log {
