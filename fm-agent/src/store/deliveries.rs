@@ -18,17 +18,28 @@ const MAX_REJECTED: i64 = 10_000;
 
 /// Applies a report. A request that is gone already is passed over.
 pub(super) fn report(connection: &Connection, report: &Report) -> Result<(), StoreError> {
-    let (Report::Done { seq, .. } | Report::Rejected { seq, .. }) = report;
-    let Some((domain, request)) = tables::find_request(connection, *seq)? else { return Ok(()) };
-    if let Report::Rejected { answer, .. } = report {
-        keep_rejected(connection, *seq, answer)?;
-    }
-    // First, for on a full disk it makes the room that the rest needs.
-    tables::delete_request(connection, *seq)?;
     match report {
-        Report::Done { uuid, .. } => done(connection, domain, &request, uuid.clone()),
-        Report::Rejected { .. } => rejected(connection, &request),
+        Report::Done { seq, uuid } => match leave(connection, *seq)? {
+            Some((domain, request)) => done(connection, domain, &request, uuid.clone()),
+            None => Ok(()),
+        },
+        Report::Rejected { seq, answer } => {
+            keep_rejected(connection, *seq, answer)?;
+            match leave(connection, *seq)? {
+                Some((_, request)) => rejected(connection, &request),
+                None => Ok(()),
+            }
+        }
+        Report::Begun { domain, up_to } => tables::put_begun(connection, *domain, *up_to),
     }
+}
+
+/// Takes a request off the queue: before all else, for on a full disk it makes the room that the rest
+/// needs.
+fn leave(connection: &Connection, seq: i64) -> Result<Option<(Domain, Request)>, StoreError> {
+    let found = tables::find_request(connection, seq)?;
+    tables::delete_request(connection, seq)?;
+    Ok(found)
 }
 
 /// The controller has taken the request.

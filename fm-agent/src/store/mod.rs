@@ -35,7 +35,9 @@ use tokio::sync::Notify;
 use crate::config::{Domain, Durability};
 
 pub use error::{StoreError, StoreErrorKind};
-pub use model::{Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting};
+pub use model::{
+    Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+};
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
 

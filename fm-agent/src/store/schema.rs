@@ -76,6 +76,12 @@ const MIGRATIONS: &[&str] = &["
         token  BLOB NOT NULL
     ) STRICT;
 
+    -- Requests of a domain up to this place may have been sent; later ones have not.
+    CREATE TABLE begun (
+        domain TEXT PRIMARY KEY,
+        up_to  INTEGER NOT NULL     -- seq of a request
+    ) STRICT, WITHOUT ROWID;
+
     -- The configured domains that the tables above agree with.
     CREATE TABLE settled (
         domain TEXT PRIMARY KEY,

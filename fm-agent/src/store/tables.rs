@@ -3,10 +3,10 @@
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::error::{StoreError, StoreErrorKind};
-use super::model::{Kept, Request, RequestKind, Standing};
+use super::model::{Kept, Request, RequestKind, Standing, WaitingClearAll};
 use crate::config::Domain;
 
 impl RequestKind {
@@ -279,16 +279,35 @@ pub(super) fn tokens(connection: &Connection) -> Result<(i64, Vec<Token>), Store
     Ok((taken, tokens))
 }
 
-/// Entities of the clear-alls that wait, with their domains.
-pub(super) fn waiting_clear_alls(connection: &Connection) -> Result<Vec<(Domain, String)>, StoreError> {
+/// The clear-alls that wait, in order.
+pub(super) fn waiting_clear_alls(connection: &Connection) -> Result<Vec<WaitingClearAll>, StoreError> {
     let mut statement = connection
-        .prepare_cached("SELECT domain, entity FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
+        .prepare_cached("SELECT domain, entity, rule FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((domain(&row.get::<_, String>(0)?)?, row.get(1)?));
+        found.push(WaitingClearAll {
+            domain: domain(&row.get::<_, String>(0)?)?,
+            entity_instance_id: row.get(1)?,
+            rule: rule(&row.get::<_, String>(2)?)?,
+        });
     }
     Ok(found)
+}
+
+/// Notes that requests of a domain up to this place may be sent.
+pub(super) fn put_begun(connection: &Connection, domain: Domain, up_to: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO begun (domain, up_to) VALUES (?1, ?2)")?
+        .execute(params![domain.name(), up_to])?;
+    Ok(())
+}
+
+/// Up to which place requests of a domain may have been sent; 0 when none was.
+pub(super) fn begun(connection: &Connection, domain: Domain) -> Result<i64, StoreError> {
+    let sql = "SELECT up_to FROM begun WHERE domain = ?1";
+    let found = connection.query_row(sql, [domain.name()], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(0))
 }
 
 fn domain(name: &str) -> Result<Domain, StoreError> {
