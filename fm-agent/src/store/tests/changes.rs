@@ -183,6 +183,16 @@ async fn clear_all_means_the_entity_and_what_lies_under_it_in_each_domain() {
     assert_eq!(standing, [("other", true), ("own", false), ("under", false)]);
     assert!(kept.iter().all(|kept| kept.pending));
     assert_eq!(clear_alls, [(Platform, "host=c1".to_owned()), (Openstack, "host=c1".to_owned())]);
+    for (id, prefix, wanted) in [
+        (None, "host=c1", 3),
+        (None, "host=c1.", 1),
+        (None, "HOST", 0),
+        (Some("own"), "host=c1", 1),
+        (Some("own"), "host=c1.", 0),
+    ] {
+        let (kept, _) = bed.store().reader.overlay(id.map(str::to_owned), prefix.to_owned()).await.unwrap();
+        assert_eq!(kept.len(), wanted, "{id:?} {prefix}");
+    }
 }
 
 #[tokio::test]
