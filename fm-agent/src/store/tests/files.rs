@@ -17,7 +17,7 @@ async fn everything_is_there_again_after_a_restart() {
     let look = async |bed: &Bed| {
         let reader = &bed.store().reader;
         let overlay = reader.overlay(None, String::new()).await.unwrap();
-        (overlay, bed.waiting(Platform).await, reader.last_seq().await.unwrap(), bed.events())
+        (overlay, bed.waiting(Platform).await, reader.begun(Platform).await.unwrap(), bed.events())
     };
     let before = look(&bed).await;
     assert_eq!((before.0.0.len(), before.1.len(), before.3.len()), (4, 3, 1));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::store::WaitingClearAll;
 
 /// What callers have said about an alarm, and where.
 #[derive(Debug, Clone)]
@@ -64,14 +65,16 @@ impl Model {
     }
 
     /// The clear-alls that wait.
-    pub(super) fn clear_alls(&self) -> Vec<(Domain, String)> {
+    pub(super) fn clear_alls(&self) -> Vec<WaitingClearAll> {
         let waiting =
             self.lanes.iter().flat_map(|(domain, lane)| lane.iter().map(move |kind| (*domain, kind)));
         waiting
             .filter_map(|(domain, kind)| match kind {
-                RequestKind::ClearAll { entity_instance_id, .. } => {
-                    Some((domain, entity_instance_id.clone()))
-                }
+                RequestKind::ClearAll { entity_instance_id, rule } => Some(WaitingClearAll {
+                    domain,
+                    entity_instance_id: entity_instance_id.clone(),
+                    rule: *rule,
+                }),
                 _ => None,
             })
             .collect()

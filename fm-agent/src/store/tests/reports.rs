@@ -232,3 +232,15 @@ async fn what_waits_is_announced_to_its_domain() {
     let other = bed.store().wake(Platform).unwrap();
     assert!(!std::pin::pin!(other.notified()).enable());
 }
+
+#[tokio::test]
+async fn what_may_have_been_sent_is_known_to_the_next_agent() {
+    let mut bed = Bed::delivering();
+    assert_eq!(bed.store().reader.begun(Platform).await.unwrap(), 0);
+    for up_to in [64, 128] {
+        bed.store().writer.report(Report::Begun { domain: Platform, up_to }).await.unwrap();
+        bed.reopen();
+        assert_eq!(bed.store().reader.begun(Platform).await.unwrap(), up_to);
+    }
+    assert_eq!(bed.store().reader.begun(Openstack).await.unwrap(), 0, "each domain has its own");
+}
