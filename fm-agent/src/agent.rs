@@ -109,7 +109,7 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
     }
     callers.spawn(listener.run(service, accepting.clone()));
     for (domain, link) in &links {
-        tracing::info!(%domain, kept = ?link, "domain configured");
+        tracing::info!(%domain, backend = link.name(), "domain configured");
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

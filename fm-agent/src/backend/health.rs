@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fm_common::Timestamp;
+use tokio::sync::Notify;
 
 use crate::config::Domain;
 
@@ -49,6 +50,7 @@ pub enum Condition {
 pub struct Health {
     domain: Domain,
     state: Mutex<State>,
+    went_down: Notify,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Health {
     /// A controller that nobody has asked yet: it counts as up.
     pub fn new(domain: Domain) -> Self {
         let state = State { condition: Condition::Unknown, failures: 0, probe_at: None, ask_from: None };
-        Self { domain, state: Mutex::new(state) }
+        Self { domain, state: Mutex::new(state), went_down: Notify::new() }
     }
 
     /// How it is.
@@ -82,6 +84,11 @@ impl Health {
     /// When a controller that is down is to be probed next.
     pub fn probe_at(&self) -> Option<Instant> {
         self.lock().probe_at
+    }
+
+    /// Waits until it has gone down, whoever found out: whoever probes has to know.
+    pub async fn went_down(&self) {
+        self.went_down.notified().await;
     }
 
     /// Whether a write may ask it a question.
@@ -126,6 +133,7 @@ impl Health {
         };
         state.condition = Condition::Down { since, reason: reason.to_owned() };
         drop(state);
+        self.went_down.notify_one();
         if changed {
             tracing::warn!(domain = %self.domain, reason, "controller is down; requests wait on disk");
         }

@@ -44,6 +44,14 @@ impl Link {
         Ok(Self::Controller(Controller { backend, health: Arc::new(Health::new(domain)) }))
     }
 
+    /// The word for it in logs and in the status.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Controller(_) => "controller",
+        }
+    }
+
     /// Whether the record is here.
     pub fn is_here(&self) -> bool {
         matches!(self, Self::Standalone)

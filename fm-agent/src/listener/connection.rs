@@ -80,7 +80,11 @@ pub(super) async fn serve(
     let (reader, writer) = stream.into_split();
     let mut frames = FrameReader::new(reader);
     let mut answers = Answers { writer, buffer: Vec::new() };
-    let ended = match greet(&mut frames, &mut answers, &mut peer).await {
+    let greeted = tokio::select! {
+        greeted = greet(&mut frames, &mut answers, &mut peer) => greeted,
+        () = stop.cancelled() => Ok(false),
+    };
+    let ended = match greeted {
         Ok(true) => exchange(&mut frames, &mut answers, &peer, &service, &stop).await,
         Ok(false) => Ok(()),
         Err(error) => Err(error),

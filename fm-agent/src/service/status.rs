@@ -18,9 +18,9 @@ impl Service {
         let mut domains = Vec::new();
         for (domain, link) in &self.links {
             let waiting = self.store.reader.count_waiting(*domain).await?;
-            let (backend, condition) = match link {
-                Link::Standalone => ("standalone", Condition::Up),
-                Link::Controller(controller) => ("controller", controller.health.condition()),
+            let condition = match link {
+                Link::Standalone => Condition::Up,
+                Link::Controller(controller) => controller.health.condition(),
             };
             let (state, reason, since) = match condition {
                 Condition::Unknown => ("unknown", Value::Null, Value::Null),
@@ -29,7 +29,7 @@ impl Service {
             };
             domains.push(json!({
                 "name": domain.name(),
-                "backend": backend,
+                "backend": link.name(),
                 "state": state,
                 "reason": reason,
                 "since": since,
