@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 
 from counting import CLEAR, LOG, SET, Sent
+from fm_api import constants, fm_api
 from items import Item
 from programs import Failed
 from report import Wait
-
-from fm_api import constants, fm_api
 
 
 class Callers:

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from counting import CLEAR, LOG, SET, Count
 from entities import entity_of
+from fm_api import constants
 from items import OPENSTACK, PLATFORM, load
 from report import percentile, summary
-
-from fm_api import constants
 
 ITEMS = load(Path(__file__).resolve().parents[2] / "fm-common/data/alarm_catalogue.csv")
 

@@ -15,6 +15,7 @@ mod tools;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -52,12 +53,23 @@ enum Chore {
     Demo,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match chore(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done when even the terminal is gone.
+            let _gone = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore(chore: Chore) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask does not lie in a workspace: the directory above it is missing")?;
     let mut out = std::io::stdout();
-    match Arguments::parse().chore {
+    match chore {
         Chore::Gen { check: false } => {
             for path in generate::write(root)? {
                 writeln!(out, "written: {}", path.display())?;

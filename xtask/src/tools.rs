@@ -148,9 +148,10 @@ pub(crate) fn cargo_deny(root: &Path) -> anyhow::Result<Command> {
     let program = tools.join("bin/cargo-deny");
     if !answers(&mut Command::new(&program)) {
         let mut install = cargo(root, &["install", "--locked", "--version", CARGO_DENY, "cargo-deny"]);
-        // Beside the workspace's own artifacts it would be built with none of them in common.
-        install.arg("--root").arg(&tools).env("CARGO_TARGET_DIR", tools.join("build"));
+        let build = tools.join("build");
+        install.arg("--root").arg(&tools).env("CARGO_TARGET_DIR", &build);
         run(&mut install).context("installing cargo-deny")?;
+        fs::remove_dir_all(&build).with_context(|| format!("removing {}", build.display()))?;
     }
     let mut command = Command::new(program);
     command.current_dir(root);
