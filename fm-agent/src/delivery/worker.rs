@@ -229,7 +229,7 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
         Outcome::Finished { report, .. } => {
             match report {
                 Report::Done { .. } | Report::Begun { .. } => {
-                    tracing::debug!(%domain, seq, kind, "delivered")
+                    tracing::debug!(%domain, seq, kind, "delivered");
                 }
                 Report::Rejected { answer, .. } => {
                     tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
