@@ -8,17 +8,22 @@
 //!   proxy set for downloads would take the alarms elsewhere.
 //! - Bodies are sent whole, with their length: fm-rest-api reads a chunked body as an empty one.
 //! - No error text holds a header or a body that was sent.
+//! - Certificates and keys are read anew when their files change; as long as a changed file cannot be used,
+//!   what was read before goes on.
 //!
 //! It knows no token, no retry and no meaning of a status.
 
 use std::error::Error as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, StatusCode, redirect};
 
-use crate::config::FmRestApiConfig;
+use super::files::Stamp;
+use crate::config::{FmRestApiConfig, Tls};
 
 /// The longest answer read, in bytes. A full page of 2000 alarms has about 560 KB.
 const MAX_BODY_BYTES: usize = 16 << 20;
@@ -42,33 +47,98 @@ pub(super) enum Broken {
     Lost(String),
 }
 
-/// Makes the client of one controller.
-///
-/// # Errors
-/// `ca_file` cannot be read or holds no certificate.
-pub(super) fn client(config: &FmRestApiConfig) -> anyhow::Result<Client> {
-    let extra = match &config.ca_file {
-        None => Vec::new(),
-        Some(path) => {
-            let pem = std::fs::read(path).with_context(|| format!("ca_file {}", path.display()))?;
-            let certificates = Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("ca_file {} is no PEM file", path.display()))?;
-            anyhow::ensure!(!certificates.is_empty(), "ca_file {} holds no certificate", path.display());
-            certificates
+/// The HTTP client of one controller and its Keystone, with the certificates as they are now.
+pub(super) struct Connector {
+    config: FmRestApiConfig,
+    tls: Tls,
+    present: Mutex<(Client, Vec<Stamp>)>,
+}
+
+impl Connector {
+    /// Reads the certificates. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// A certificate file cannot be read or holds no certificate, or the account does not say which.
+    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
+        let tls = config.tls().map_err(anyhow::Error::msg)?;
+        let stamps = stamps(&tls);
+        let present = Mutex::new((client(config, &tls)?, stamps));
+        Ok(Self { config: config.clone(), tls, present })
+    }
+
+    /// The client to send the next request with.
+    pub(super) fn client(&self) -> Client {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = stamps(&self.tls);
+        if present.1 != stamps {
+            present.1 = stamps;
+            match client(&self.config, &self.tls) {
+                Ok(client) => {
+                    tracing::info!("certificates have changed and were read anew");
+                    present.0 = client;
+                }
+                Err(error) => {
+                    tracing::warn!("changed certificates cannot be used, the earlier ones go on: {error:#}");
+                }
+            }
         }
-    };
-    match builder(config).tls_certs_merge(extra.clone()).build() {
+        present.0.clone()
+    }
+}
+
+fn stamps(tls: &Tls) -> Vec<Stamp> {
+    let files = [&tls.ca_file, &tls.client_cert_file, &tls.client_key_file];
+    files.into_iter().flatten().map(|path| Stamp::of(path)).collect()
+}
+
+fn client(config: &FmRestApiConfig, tls: &Tls) -> anyhow::Result<Client> {
+    let authorities = tls.ca_file.as_deref().map(authorities).transpose()?;
+    let identity = tls
+        .client_cert_file
+        .as_deref()
+        .map(|certificate| identity(certificate, tls.client_key_file.as_deref()))
+        .transpose()?;
+    let named = authorities.is_some() || identity.is_some();
+    let mut wanted = builder(config).tls_certs_merge(authorities.unwrap_or_default());
+    if let Some(identity) = identity {
+        wanted = wanted.identity(identity);
+    }
+    match wanted.build() {
         Ok(client) => Ok(client),
         // A minimal container image has no certificates of its own, and plain http needs none.
-        Err(error) if extra.is_empty() => {
+        Err(error) if !named => {
             tracing::warn!(
                 "no certificates are trusted, https endpoints will fail: {}; install the system's or set ca_file",
                 words(&error)
             );
-            builder(config).tls_certs_only(extra).build().context("HTTP client")
+            builder(config).tls_certs_only([]).build().context("HTTP client")
         }
-        Err(error) => Err(error).context("HTTP client with the certificates of ca_file"),
+        Err(error) => Err(error).context("HTTP client with the certificates of ca_file and client_cert_file"),
     }
+}
+
+fn authorities(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let pem = std::fs::read(path).with_context(|| format!("ca_file {}", path.display()))?;
+    let certificates = Certificate::from_pem_bundle(&pem)
+        .with_context(|| format!("ca_file {} is no PEM file", path.display()))?;
+    anyhow::ensure!(!certificates.is_empty(), "ca_file {} holds no certificate", path.display());
+    Ok(certificates)
+}
+
+fn identity(certificate: &Path, key: Option<&Path>) -> anyhow::Result<Identity> {
+    let mut pem =
+        std::fs::read(certificate).with_context(|| format!("client_cert_file {}", certificate.display()))?;
+    if let Some(key) = key {
+        pem.push(b'\n');
+        pem.extend(std::fs::read(key).with_context(|| format!("client_key_file {}", key.display()))?);
+    }
+    Identity::from_pem(&pem).with_context(|| {
+        format!(
+            "client_cert_file {} needs a certificate and a key without a passphrase, both PEM; the key may be in \
+             client_key_file",
+            certificate.display()
+        )
+    })
 }
 
 fn builder(config: &FmRestApiConfig) -> ClientBuilder {

@@ -12,6 +12,7 @@
 //! A backend knows no store, no lanes and no routing. To add one: a file here, a table in
 //! [`DomainConfig`](crate::config::DomainConfig), a line in [`Link::new`].
 
+mod files;
 mod fm_rest_api;
 pub mod health;
 mod http;

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{Config, DEFAULT_PATH, DomainConfig};
+use super::account::Surroundings;
+use super::{Config, DEFAULT_PATH, Domain, DomainConfig};
 
 /// Variables that begin so are configuration keys.
 pub const ENVIRONMENT_PREFIX: &str = "FM_AGENT__";
@@ -70,12 +71,12 @@ pub fn load(
     let path = path.unwrap_or(default);
     let file = Source { path, text: &text };
     let (mut config, mut table) = file.parse()?;
-    let mut variables: Vec<(String, String)> =
-        environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
-    variables.sort();
-    for (variable, value) in variables {
-        (config, table) = overlay(&table, &variable, &value)?;
+    let mut environment: Vec<(String, String)> = environment.into_iter().collect();
+    environment.sort();
+    for (variable, value) in environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)) {
+        (config, table) = overlay(&table, variable, value)?;
     }
+    surround(&mut config, &environment);
     check(&config).map_err(|(key, reason)| ConfigError::Invalid {
         line: file.line_of(&key),
         path: path.to_owned(),
@@ -192,6 +193,17 @@ fn put(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
     }
 }
 
+/// Gives each account what it may need of the environment.
+fn surround(config: &mut Config, environment: &[(String, String)]) {
+    let openstack = config.openstack.as_mut().map(|domain| (Domain::Openstack, domain));
+    for (name, domain) in std::iter::once((Domain::Platform, &mut config.platform)).chain(openstack) {
+        if let Some(keystone) = domain.fm_rest_api.as_mut().and_then(|rest| rest.keystone.as_mut()) {
+            let table = format!("{name}.fm_rest_api.keystone");
+            keystone.surroundings = Surroundings::new(table, keystone.variables.as_deref(), environment);
+        }
+    }
+}
+
 /// What needs more than one value to be checked. Gives the key and what is wrong.
 fn check(config: &Config) -> Result<(), (String, String)> {
     for (domain, domain_config) in config.domains() {
@@ -209,16 +221,7 @@ fn check(config: &Config) -> Result<(), (String, String)> {
 
 fn check_domain(config: &DomainConfig) -> Result<(), (String, String)> {
     let Some(rest) = &config.fm_rest_api else { return Ok(()) };
-    match &rest.keystone {
-        Some(keystone) => {
-            keystone.credential().map(drop).map_err(|reason| ("fm_rest_api.keystone".to_owned(), reason))
-        }
-        None if rest.endpoint.is_none() => {
-            let reason = "needs endpoint, or a keystone table whose catalogue has it";
-            Err(("fm_rest_api".to_owned(), reason.to_owned()))
-        }
-        None => Ok(()),
-    }
+    rest.check().map_err(|(key, reason)| (key.to_owned(), reason))
 }
 
 #[cfg(test)]

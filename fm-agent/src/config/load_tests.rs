@@ -5,7 +5,7 @@ use std::io::Write;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{Domain, Durability, KeystoneCredential, SecretSource};
+use crate::config::{Domain, Durability, Named, Proof, SecretSource};
 
 const FULL: &str = r#"
 [agent]
@@ -50,12 +50,16 @@ fn a_full_file() {
     assert_eq!(config.agent.shutdown_grace_ms.duration().as_millis(), 2000);
     let rest = config.platform.fm_rest_api.unwrap();
     assert_eq!(rest.endpoint.unwrap().as_str(), "http://controller:18002");
-    let Ok(KeystoneCredential::Password { username, password: SecretSource::Given(secret) }) =
-        rest.keystone.unwrap().credential()
+    let Proof::Password {
+        user: Named::Name { name, .. },
+        password: SecretSource::Given { secret, origin },
+        ..
+    } = rest.keystone.unwrap().account().unwrap().proof
     else {
         panic!("a password was given")
     };
-    assert_eq!((username.as_str(), secret.expose_secret()), ("fm", "canary"));
+    assert_eq!((name.as_str(), secret.expose_secret()), ("fm", "canary"));
+    assert_eq!(origin, "the table platform.fm_rest_api.keystone");
     assert_eq!(config.openstack.unwrap().max_in_flight.get(), 2);
     assert_eq!(config.route[0].domain, Domain::Openstack);
 }
@@ -114,6 +118,18 @@ fn an_error_names_file_line_and_key() {
             "needs username with password",
         ),
         (
+            "[platform.fm_rest_api.keystone]\ntoken_file = \"/t\"\n",
+            1,
+            "platform.fm_rest_api.keystone",
+            "needs endpoint",
+        ),
+        (
+            "[platform.fm_rest_api]\nendpoint = \"http://c\"\nclient_key_file = \"/k\"\n",
+            1,
+            "platform.fm_rest_api",
+            "client_cert_file is missing",
+        ),
+        (
             "[[route]]\nalarm_id = \"1\"\ndomain = \"platform\"\n\n[[route]]\ndomain = \"platform\"\n",
             5,
             "route[1]",
@@ -144,6 +160,30 @@ fn a_wrong_variable_is_named() {
         let error = load_text("", &[(variable, value)]).unwrap_err();
         assert!(error.to_string().contains(&format!("environment variable {variable}: ")), "{error}");
     }
+}
+
+#[test]
+fn each_domain_has_its_own_variables() {
+    let text = "[platform.fm_rest_api.keystone]\nvariables = \"OS_\"\n\n[openstack.fm_rest_api.keystone]\n\
+                variables = \"OPENSTACK_\"\n";
+    let environment = [
+        ("OS_AUTH_URL", "http://p"),
+        ("OS_USERNAME", "p"),
+        ("OS_PASSWORD", "p"),
+        ("OPENSTACK_AUTH_URL", "http://o"),
+        ("OPENSTACK_USERNAME", "o"),
+        ("OPENSTACK_PASSWORD", "o"),
+    ];
+    let config = load_text(text, &environment).unwrap();
+    let urls: Vec<String> = config
+        .domains()
+        .values()
+        .map(|domain| domain.fm_rest_api.as_ref().unwrap().keystone.as_ref().unwrap().account().unwrap())
+        .map(|account| account.auth_url.unwrap().as_str().to_owned())
+        .collect();
+    assert_eq!(urls, ["http://p/v3", "http://o/v3"]);
+    let error = load_text(text, &environment[..5]).unwrap_err().to_string();
+    assert!(error.contains(":4: openstack.fm_rest_api.keystone: needs username with password"), "{error}");
 }
 
 #[test]

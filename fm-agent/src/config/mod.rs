@@ -7,6 +7,7 @@
 //!
 //! This module decides nothing at run time and touches no network.
 
+mod account;
 mod load;
 mod rest;
 mod types;
@@ -17,8 +18,9 @@ use std::path::PathBuf;
 use fm_common::entity::EntityMatch;
 use serde::Deserialize;
 
+pub use account::{Account, Credential, Domain as KeystoneDomain, Named, Proof, SecretSource, Tls};
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
-pub use rest::{FmRestApiConfig, Interface, KeystoneConfig, KeystoneCredential, SecretSource};
+pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
 pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
 
 /// Where the configuration is when `--config` does not say so.

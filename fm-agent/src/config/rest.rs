@@ -1,10 +1,14 @@
 //! How a controller is reached over fm-rest-api: endpoint, deadlines, TLS and Keystone.
+//!
+//! These are the plain settings, as they are written. What they mean together with a clouds file and with
+//! variables is decided in `account`.
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::account::{Account, Surroundings, Tls};
 use super::types::{HttpUrl, Millis};
 
 /// One fm-rest-api service. Without `endpoint` the URL is taken from the Keystone catalogue.
@@ -17,8 +21,13 @@ pub struct FmRestApiConfig {
     pub connect_timeout_ms: Millis,
     /// How long one HTTP request may take, from its first byte to the answer's last.
     pub request_timeout_ms: Millis,
-    /// Certificates (PEM) trusted besides the system's own.
+    /// Certificates (PEM) trusted besides the system's own; read anew when the file changes.
     pub ca_file: Option<PathBuf>,
+    /// The certificate (PEM) that this node shows to the service and to Keystone, with its chain; read
+    /// anew when the file changes.
+    pub client_cert_file: Option<PathBuf>,
+    /// The key (PEM, without a passphrase) of that certificate, when its file does not hold it too.
+    pub client_key_file: Option<PathBuf>,
     /// Where tokens come from. Without it requests carry no token, for a service that checks none.
     pub keystone: Option<KeystoneConfig>,
 }
@@ -30,33 +39,89 @@ impl Default for FmRestApiConfig {
             connect_timeout_ms: Millis::new(2_000),
             request_timeout_ms: Millis::new(10_000),
             ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
             keystone: None,
         }
     }
 }
 
-/// A Keystone v3 account. Give either a user with its password and project, or an application
-/// credential.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+impl FmRestApiConfig {
+    /// The certificate files: those named here, else those of the account's clouds file or variables.
+    ///
+    /// # Errors
+    /// The clouds file cannot be read, says that certificates are not to be checked, or there is a client
+    /// key without a certificate.
+    pub fn tls(&self) -> Result<Tls, String> {
+        let account = self.keystone.as_ref().map(KeystoneConfig::tls).transpose()?.unwrap_or_default();
+        let tls = if self.client_cert_file.is_some() || self.client_key_file.is_some() {
+            Tls {
+                client_cert_file: self.client_cert_file.clone(),
+                client_key_file: self.client_key_file.clone(),
+                ..account
+            }
+        } else {
+            account
+        };
+        if tls.client_cert_file.is_none() && tls.client_key_file.is_some() {
+            return Err("client_key_file is given, client_cert_file is missing".to_owned());
+        }
+        Ok(Tls { ca_file: self.ca_file.clone().or(tls.ca_file), ..tls })
+    }
+
+    /// What needs more than one key to be checked.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        let in_table = |reason| ("fm_rest_api.keystone", reason);
+        match &self.keystone {
+            Some(keystone) => {
+                let account = keystone.account().map_err(in_table)?;
+                if account.auth_url.is_none() && self.endpoint.is_none() && account.endpoint.is_none() {
+                    return Err(in_table(
+                        "a token from a file needs endpoint in the table above, or auth_url to find it in the \
+                         catalogue"
+                            .to_owned(),
+                    ));
+                }
+            }
+            None if self.endpoint.is_none() => {
+                let reason = "needs endpoint, or a keystone table whose catalogue has it";
+                return Err(("fm_rest_api", reason.to_owned()));
+            }
+            None => {}
+        }
+        self.tls().map(drop).map_err(|reason| ("fm_rest_api", reason))
+    }
+}
+
+/// A Keystone v3 account. Each value may instead come from a clouds file or from variables, see `account`
+/// for what wins. The account proves itself in one way: by a password, by an application credential or by a
+/// token in a file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct KeystoneConfig {
-    /// Base URL of the identity API, with `/v3`.
-    pub auth_url: HttpUrl,
+    /// Base URL of the identity API; `/v3` is added when it is not there.
+    pub auth_url: Option<HttpUrl>,
     /// The user's name; also names the owner of an application credential given by name.
     pub username: Option<String>,
+    /// The user's id, instead of name and domain.
+    pub user_id: Option<String>,
     /// The user's password.
     pub password: Option<SecretString>,
     /// A file that holds the password on its first line; read anew at each token.
     pub password_file: Option<PathBuf>,
-    /// The domain the user belongs to.
-    #[serde(default = "default_domain")]
-    pub user_domain_name: String,
-    /// The project the token is for: fm-rest-api lets only `admin` and `services` write.
-    #[serde(default = "default_project")]
-    pub project_name: String,
-    /// The domain the project belongs to.
-    #[serde(default = "default_domain")]
-    pub project_domain_name: String,
+    /// The domain the user belongs to; `Default` when nothing is said.
+    pub user_domain_name: Option<String>,
+    /// The id of that domain.
+    pub user_domain_id: Option<String>,
+    /// The project the token is for: fm-rest-api lets only `admin` and `services` write. `services` when
+    /// nothing is said.
+    pub project_name: Option<String>,
+    /// The project's id, instead of name and domain.
+    pub project_id: Option<String>,
+    /// The domain the project belongs to; `Default` when nothing is said.
+    pub project_domain_name: Option<String>,
+    /// The id of that domain.
+    pub project_domain_id: Option<String>,
     /// Id of an application credential.
     pub application_credential_id: Option<String>,
     /// Name of an application credential of the user above.
@@ -65,15 +130,43 @@ pub struct KeystoneConfig {
     pub application_credential_secret: Option<SecretString>,
     /// A file that holds the secret on its first line; read anew at each token.
     pub application_credential_secret_file: Option<PathBuf>,
-    /// Region of the endpoint in the catalogue.
-    #[serde(default = "default_region")]
-    pub region: String,
-    /// Interface of the endpoint in the catalogue.
-    #[serde(default)]
-    pub interface: Interface,
-    /// Service type of the endpoint in the catalogue.
-    #[serde(default = "default_service_type")]
-    pub service_type: String,
+    /// A file that holds a token on its first line, which somebody else keeps fresh; read anew when it
+    /// changes and when the token is refused.
+    pub token_file: Option<PathBuf>,
+    /// Region of the endpoint in the catalogue. When nothing is said: the only one that has the service,
+    /// `RegionOne` of several.
+    pub region: Option<String>,
+    /// Interface of the endpoint in the catalogue; `internal` when nothing is said.
+    pub interface: Option<Interface>,
+    /// Service type of the endpoint in the catalogue; `faultmanagement` when nothing is said.
+    pub service_type: Option<String>,
+    /// The cloud in the clouds file from which values are taken that are not given here.
+    pub cloud: Option<String>,
+    /// The clouds file; without it `cloud` is looked for where OpenStack clients look.
+    pub clouds_file: Option<PathBuf>,
+    /// The file with the cloud's secrets; without it `secure.yaml` beside `clouds_file`, if there is one.
+    pub secure_file: Option<PathBuf>,
+    /// What the names of variables begin with from which values are taken that are not given here: `OS_` for
+    /// those that OpenStack clients read. Without it no variable is.
+    pub variables: Option<String>,
+    /// The process's surroundings when the configuration was read.
+    #[serde(skip)]
+    pub(super) surroundings: Surroundings,
+}
+
+impl KeystoneConfig {
+    /// The account that the settings, the clouds file and the variables give together. Files are read anew.
+    /// Blocks for the reading of small files.
+    ///
+    /// # Errors
+    /// What is missing, contradictory, unreadable or not supported, and where it was found.
+    pub fn account(&self) -> Result<Account, String> {
+        Account::resolve(self)
+    }
+
+    pub(super) fn tls(&self) -> Result<Tls, String> {
+        Tls::resolve(self)
+    }
 }
 
 /// Which of a service's endpoints is used.
@@ -98,115 +191,10 @@ impl Interface {
             Self::Public => "public",
         }
     }
-}
 
-/// Where a secret comes from.
-#[derive(Debug, Clone)]
-pub enum SecretSource {
-    /// Given in the configuration or the environment.
-    Given(SecretString),
-    /// The first line of a file.
-    File(PathBuf),
-}
-
-/// How the account proves itself: exactly one way.
-#[derive(Debug, Clone)]
-pub enum KeystoneCredential {
-    /// User name and password, for a project.
-    Password {
-        /// The user's name.
-        username: String,
-        /// The user's password.
-        password: SecretSource,
-    },
-    /// An application credential known by its id.
-    ApplicationCredentialId {
-        /// Its id.
-        id: String,
-        /// Its secret.
-        secret: SecretSource,
-    },
-    /// An application credential known by its name and owner.
-    ApplicationCredentialName {
-        /// Its name.
-        name: String,
-        /// Its owner.
-        username: String,
-        /// Its secret.
-        secret: SecretSource,
-    },
-}
-
-impl KeystoneConfig {
-    /// The one way in which this account proves itself, or what is missing or contradictory.
-    pub fn credential(&self) -> Result<KeystoneCredential, String> {
-        let by_password = self.password.is_some() || self.password_file.is_some();
-        let by_credential = self.application_credential_id.is_some()
-            || self.application_credential_name.is_some()
-            || self.application_credential_secret.is_some()
-            || self.application_credential_secret_file.is_some();
-        match (by_password, by_credential) {
-            (true, true) => Err("give either a password or an application credential, not both".to_owned()),
-            (false, false) => {
-                Err("needs username with password or password_file, or application_credential_id \
-                 with application_credential_secret or application_credential_secret_file"
-                    .to_owned())
-            }
-            (true, false) => Ok(KeystoneCredential::Password {
-                username: self.username.clone().ok_or("password is given, username is missing")?,
-                password: secret("password", self.password.as_ref(), self.password_file.as_ref())?,
-            }),
-            (false, true) => self.application_credential(),
-        }
+    /// The interface of this name, also in the older form `internalURL`.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        let name = name.strip_suffix("URL").unwrap_or(name);
+        [Self::Internal, Self::Admin, Self::Public].into_iter().find(|interface| interface.name() == name)
     }
-
-    fn application_credential(&self) -> Result<KeystoneCredential, String> {
-        let secret = secret(
-            "application_credential_secret",
-            self.application_credential_secret.as_ref(),
-            self.application_credential_secret_file.as_ref(),
-        )?;
-        match (&self.application_credential_id, &self.application_credential_name) {
-            (Some(_), Some(_)) => {
-                Err("give application_credential_id or application_credential_name, not both".to_owned())
-            }
-            (Some(id), None) => Ok(KeystoneCredential::ApplicationCredentialId { id: id.clone(), secret }),
-            (None, Some(name)) => Ok(KeystoneCredential::ApplicationCredentialName {
-                name: name.clone(),
-                username: self
-                    .username
-                    .clone()
-                    .ok_or("application_credential_name needs its owner's username")?,
-                secret,
-            }),
-            (None, None) => {
-                Err("application_credential_secret is given, application_credential_id is missing".to_owned())
-            }
-        }
-    }
-}
-
-fn secret(key: &str, given: Option<&SecretString>, file: Option<&PathBuf>) -> Result<SecretSource, String> {
-    match (given, file) {
-        (Some(_), Some(_)) => Err(format!("give {key} or {key}_file, not both")),
-        (Some(text), None) => Ok(SecretSource::Given(text.clone())),
-        (None, Some(path)) => Ok(SecretSource::File(path.clone())),
-        (None, None) => Err(format!("{key} or {key}_file is missing")),
-    }
-}
-
-fn default_domain() -> String {
-    "Default".to_owned()
-}
-
-fn default_project() -> String {
-    "services".to_owned()
-}
-
-fn default_region() -> String {
-    "RegionOne".to_owned()
-}
-
-fn default_service_type() -> String {
-    "faultmanagement".to_owned()
 }

@@ -34,11 +34,11 @@ async fn no_secret_is_ever_shown() {
         Fault::status(302),
     ] {
         for fault in [fault.clone(), fault.at_keystone()] {
+            // A backend of its own: what Keystone refuses is not offered to it again at once.
+            let bench = Bench::with(config.clone(), rest, &account(CANARY));
             bench.fault(fault);
-            bench.sim.invalidate_tokens();
             let failure = bench.backend.raise(&usual()).await.unwrap_err();
             shown.push(format!("{failure} {failure:?}"));
-            bench.sim.clear_faults().unwrap();
         }
     }
     let wrong = Bench::with(config, rest, &account(&format!("{CANARY}-wrong")));

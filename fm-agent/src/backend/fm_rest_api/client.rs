@@ -3,6 +3,7 @@
 //! Invariants: every request goes through [`Client::send`]; a token that the service refuses is replaced
 //! once per request; a request that certainly had no effect fails without doubt.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -10,14 +11,14 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode, Url};
 
 use super::answer::{Outcome, interpret};
-use crate::backend::http::{self, Broken};
+use crate::backend::http::{self, Broken, Connector};
 use crate::backend::keystone::{Keystone, Token};
 use crate::backend::{Failure, FailureKind};
 use crate::config::{FmRestApiConfig, HttpUrl};
 
 /// One service and the account used there.
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: Arc<Connector>,
     endpoint: Option<HttpUrl>,
     keystone: Option<Keystone>,
 }
@@ -63,9 +64,9 @@ impl<'a> Request<'a> {
 
 impl Client {
     pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
-        let http = http::client(config)?;
+        let http = Arc::new(Connector::new(config)?);
         let keystone =
-            config.keystone.as_ref().map(|account| Keystone::new(http.clone(), account)).transpose();
+            config.keystone.as_ref().map(|account| Keystone::new(Arc::clone(&http), account)).transpose();
         let keystone = keystone.context("keystone")?;
         anyhow::ensure!(
             config.endpoint.is_some() || keystone.is_some(),
@@ -95,17 +96,16 @@ impl Client {
             };
             tracing::debug!(%asked, elapsed_ms, status = reply.status.as_u16(), "answered");
             if reply.status != StatusCode::UNAUTHORIZED {
-                return interpret(&asked, reply);
+                let forbidden = reply.status == StatusCode::FORBIDDEN;
+                let outcome = interpret(&asked, reply);
+                return if forbidden { outcome.map_err(|failure| held(failure, token)) } else { outcome };
             }
             match (&self.keystone, &token) {
                 (Some(keystone), Some(token)) if !refused => keystone.invalidate(token).await,
-                (Some(_), _) => {
-                    return Err(Failure::unavailable(format!(
-                        "{asked}: the service refuses a token that Keystone has just issued (401); do the two \
-                         use the same Keystone?"
-                    )));
+                (Some(_), Some(token)) => {
+                    return Err(Failure::unavailable(format!("{asked}: the service {}", token.refused())));
                 }
-                (None, _) => {
+                _ => {
                     return Err(Failure::unavailable(format!(
                         "{asked}: the service wants a token (401); add the keystone table"
                     )));
@@ -129,7 +129,7 @@ impl Client {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let mut builder = self.http.request(request.method.clone(), url);
+        let mut builder = self.http.client().request(request.method.clone(), url);
         if let Some(token) = token {
             builder = builder.header("x-auth-token", token.value.clone());
         }
@@ -137,6 +137,16 @@ impl Client {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
         Ok(builder)
+    }
+}
+
+/// The failure with the words for whom the token is.
+fn held(failure: Failure, token: Option<Token>) -> Failure {
+    match token.and_then(|token| token.holder) {
+        Some(holder) => {
+            Failure { reason: format!("{}; the token is for {holder}", failure.reason), ..failure }
+        }
+        None => failure,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a token answer of Keystone v3 says: how long the token lives, and where services are.
+//! What a token answer of Keystone v3 says: how long the token lives, whom it is for, where services are.
 //!
 //! Pure: text in, decision out.
 
@@ -7,7 +7,10 @@ use std::time::Duration;
 use fm_common::Timestamp;
 use serde::Deserialize;
 
-use crate::config::{HttpUrl, KeystoneConfig};
+use crate::config::{Account, HttpUrl};
+
+/// The region of several when none is asked for.
+const DEFAULT_REGION: &str = "RegionOne";
 
 #[derive(Deserialize)]
 struct Document {
@@ -19,8 +22,17 @@ struct Document {
 pub(super) struct Body {
     expires_at: String,
     issued_at: Option<String>,
+    user: Option<Name>,
+    project: Option<Name>,
+    #[serde(default)]
+    roles: Vec<Name>,
     #[serde(default)]
     catalog: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -52,25 +64,45 @@ pub(super) fn parse(body: &[u8]) -> Result<Body, String> {
 }
 
 impl Body {
-    /// How long the token lives. Keystone's own two times are compared where it gives both, so that its
-    /// clock need not agree with this node's.
-    pub(super) fn lifetime(&self) -> Result<Duration, String> {
+    /// How long the token lives, from now on. Of a new one Keystone's own two times are compared where it
+    /// gives both, so that its clock need not agree with this node's; `used` is one that was issued earlier.
+    pub(super) fn lifetime(&self, used: bool) -> Result<Duration, String> {
         let time = |text: &str| Timestamp::parse(text).map_err(|error| error.to_string());
-        let from = self.issued_at.as_deref().map_or_else(|| Ok(Timestamp::now()), time)?;
+        let from = self.issued_at.as_deref().filter(|_| !used).map_or_else(|| Ok(Timestamp::now()), time)?;
         let micros = time(&self.expires_at)?.as_micros().saturating_sub(from.as_micros());
         Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
     }
 
-    /// The URL of the service that the configuration asks for, or what was looked for and what there is.
-    pub(super) fn endpoint(&self, wanted: &KeystoneConfig) -> Result<HttpUrl, String> {
+    /// Whom the token is for, in words.
+    pub(super) fn holder(&self) -> String {
+        let name = |named: &Option<Name>| named.as_ref().map(|named| format!("'{}'", named.name));
+        let user = name(&self.user).unwrap_or_else(|| "of an unknown name".to_owned());
+        let project = name(&self.project)
+            .map_or_else(|| "without a project".to_owned(), |project| format!("in the project {project}"));
+        let roles: Vec<&str> = self.roles.iter().map(|role| role.name.as_str()).collect();
+        let roles =
+            if roles.is_empty() { "no role".to_owned() } else { format!("the roles {}", roles.join(", ")) };
+        format!("user {user} {project} with {roles}")
+    }
+
+    /// The URL of the service that the account asks for, or what was looked for and what there is.
+    pub(super) fn endpoint(&self, wanted: &Account) -> Result<HttpUrl, String> {
         let interface = wanted.interface.name();
-        let found =
-            self.catalog.iter().filter(|service| service.kind == wanted.service_type).find_map(|service| {
-                service
-                    .endpoints
-                    .iter()
-                    .find(|endpoint| endpoint.interface == interface && endpoint.region() == wanted.region)
-            });
+        let offered: Vec<&Endpoint> = self
+            .catalog
+            .iter()
+            .filter(|service| service.kind == wanted.service_type)
+            .flat_map(|service| &service.endpoints)
+            .filter(|endpoint| endpoint.interface == interface)
+            .collect();
+        let in_region = |region: &str| offered.iter().find(|endpoint| endpoint.region() == region);
+        let found = match (&wanted.region, offered.as_slice()) {
+            (Some(region), _) => in_region(region),
+            (None, [first, rest @ ..]) if rest.iter().all(|other| other.region() == first.region()) => {
+                Some(first)
+            }
+            (None, _) => in_region(DEFAULT_REGION),
+        };
         match found {
             Some(endpoint) => HttpUrl::parse(&endpoint.url)
                 .map_err(|error| format!("the endpoint in the Keystone catalogue cannot be used: {error}")),
@@ -78,7 +110,7 @@ impl Body {
                 "the Keystone catalogue has no {interface} endpoint of service type '{}' in region '{}'; {}. \
                  Correct service_type, interface or region, or set endpoint",
                 wanted.service_type,
-                wanted.region,
+                wanted.region.as_deref().unwrap_or(DEFAULT_REGION),
                 self.what_there_is(&wanted.service_type)
             )),
         }
@@ -106,7 +138,10 @@ impl Body {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::config::KeystoneConfig;
 
     fn body() -> Body {
         parse(
@@ -120,8 +155,9 @@ mod tests {
         .unwrap()
     }
 
-    fn wanted(keys: &str) -> KeystoneConfig {
-        toml::from_str(&format!("auth_url = 'http://k/v3'\n{keys}")).unwrap()
+    fn wanted(keys: &str) -> Account {
+        let account = "auth_url = 'http://k/v3'\nusername = 'u'\npassword = 'p'\n";
+        toml::from_str::<KeystoneConfig>(&format!("{account}{keys}")).unwrap().account().unwrap()
     }
 
     #[test]
@@ -129,6 +165,35 @@ mod tests {
         assert_eq!(body().endpoint(&wanted("")).unwrap().as_str(), "http://[::1]:18002");
         let second = wanted("interface = 'public'\nregion = 'RegionTwo'");
         assert_eq!(body().endpoint(&second).unwrap().as_str(), "https://fm.example");
+    }
+
+    #[test]
+    fn without_a_region_the_only_one_counts_or_the_default_of_several() {
+        assert_eq!(body().endpoint(&wanted("interface = 'public'")).unwrap().as_str(), "https://fm.example");
+        let regions = |regions: &[&str]| {
+            let endpoints: Vec<_> = regions
+                .iter()
+                .map(|region| json!({"interface": "internal", "region": region, "url": format!("http://{region}")}))
+                .collect();
+            let token = json!({"token": {"expires_at": "2026-11-22T11:00:00Z",
+                "catalog": [{"type": "faultmanagement", "endpoints": endpoints}]}});
+            parse(token.to_string().as_bytes()).unwrap().endpoint(&wanted(""))
+        };
+        assert_eq!(regions(&["a", "RegionOne"]).unwrap().as_str(), "http://RegionOne");
+        let error = regions(&["a", "b"]).unwrap_err();
+        assert!(
+            error.contains("in region 'RegionOne'; of that type it has internal in 'a', internal in 'b'"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_holder_is_told_with_project_and_roles() {
+        assert_eq!(body().holder(), "user of an unknown name without a project with no role");
+        let token = br#"{"token": {"expires_at": "2026-11-22T11:00:00Z", "user": {"name": "fm", "id": "1"},
+            "project": {"name": "service"}, "roles": [{"name": "admin"}, {"name": "reader"}]}}"#;
+        let told = "user 'fm' in the project 'service' with the roles admin, reader";
+        assert_eq!(parse(token).unwrap().holder(), told);
     }
 
     #[test]
@@ -149,10 +214,13 @@ mod tests {
 
     #[test]
     fn the_lifetime_is_by_keystones_own_clock() {
-        assert_eq!(body().lifetime(), Ok(Duration::from_hours(1)));
+        assert_eq!(body().lifetime(false), Ok(Duration::from_hours(1)));
         let over = parse(br#"{"token": {"expires_at": "2001-01-01T00:00:00Z"}}"#).unwrap();
-        assert_eq!(over.lifetime(), Ok(Duration::ZERO));
+        assert_eq!(over.lifetime(false), Ok(Duration::ZERO));
+        let used =
+            br#"{"token": {"issued_at": "2001-01-01T00:00:00Z", "expires_at": "2001-01-02T00:00:00Z"}}"#;
+        assert_eq!(parse(used).unwrap().lifetime(true), Ok(Duration::ZERO));
         let garbage = parse(br#"{"token": {"expires_at": "soon"}}"#).unwrap();
-        assert!(garbage.lifetime().unwrap_err().contains("'soon'"));
+        assert!(garbage.lifetime(false).unwrap_err().contains("'soon'"));
     }
 }

@@ -1,104 +1,152 @@
-//! The body of a Keystone v3 token request, and where its secret comes from.
+//! What Keystone v3 is asked with, and where its secret comes from.
 //!
 //! The only place where a secret leaves its wrapper. Nothing made here is ever shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::config::{KeystoneConfig, KeystoneCredential, SecretSource};
+use crate::config::{Account, Credential, KeystoneDomain, Named, Proof, SecretSource};
 
-/// The account in words, for messages.
-pub(super) fn account(config: &KeystoneConfig, credential: &KeystoneCredential) -> String {
-    match credential {
-        KeystoneCredential::Password { username, .. } => format!(
-            "user '{username}' of domain '{}' for project '{}' of domain '{}'",
-            config.user_domain_name, config.project_name, config.project_domain_name
-        ),
-        KeystoneCredential::ApplicationCredentialId { id, .. } => format!("application credential {id}"),
-        KeystoneCredential::ApplicationCredentialName { name, username, .. } => format!(
-            "application credential '{name}' of user '{username}' of domain '{}'",
-            config.user_domain_name
-        ),
+/// How a token is come by.
+pub(super) enum Order {
+    /// Keystone is asked for a new one with this JSON body.
+    New(SecretString),
+    /// Somebody else has written one to a file.
+    Ready(SecretString, PathBuf),
+}
+
+impl Order {
+    /// What the account says, or why its secret cannot be had. Blocks for the reading of one small file.
+    pub(super) fn of(account: &Account) -> Result<Self, String> {
+        let auth = match &account.proof {
+            Proof::Password { user, password, project } => {
+                let password = read(password)?;
+                let mut user = named(user);
+                user["password"] = password.expose_secret().into();
+                json!({
+                    "identity": { "methods": ["password"], "password": { "user": user } },
+                    "scope": { "project": named(project) }
+                })
+            }
+            // An application credential is for its own project: a scope would be refused.
+            Proof::ApplicationCredential { credential, secret } => {
+                let mut credential = match credential {
+                    Credential::Id(id) => json!({ "id": id }),
+                    Credential::Name { name, owner } => json!({ "name": name, "user": named(owner) }),
+                };
+                credential["secret"] = read(secret)?.expose_secret().into();
+                json!({
+                    "identity": { "methods": ["application_credential"], "application_credential": credential }
+                })
+            }
+            Proof::TokenFile(path) => return Ok(Self::Ready(first_line(path, "token")?, path.clone())),
+        };
+        Ok(Self::New(SecretString::from(json!({ "auth": auth }).to_string())))
     }
 }
 
-/// The JSON body, or why the secret cannot be had. Blocks for the reading of one small file.
-pub(super) fn body(config: &KeystoneConfig, credential: &KeystoneCredential) -> Result<SecretString, String> {
-    let domain = json!({ "name": config.user_domain_name });
-    let auth = match credential {
-        KeystoneCredential::Password { username, password } => {
-            let password = read(password)?;
-            json!({
-                "identity": {
-                    "methods": ["password"],
-                    "password": {
-                        "user": { "name": username, "domain": domain, "password": password.expose_secret() }
-                    }
-                },
-                "scope": {
-                    "project": { "name": config.project_name, "domain": { "name": config.project_domain_name } }
-                }
-            })
+fn named(named: &Named) -> Value {
+    match named {
+        Named::Id(id) => json!({ "id": id }),
+        Named::Name { name, domain: KeystoneDomain::Id(id) } => {
+            json!({ "name": name, "domain": { "id": id } })
         }
-        // An application credential is for its own project: a scope would be refused.
-        KeystoneCredential::ApplicationCredentialId { id, secret } => {
-            by_application_credential(&json!({ "id": id, "secret": read(secret)?.expose_secret() }))
+        Named::Name { name, domain: KeystoneDomain::Name(domain) } => {
+            json!({ "name": name, "domain": { "name": domain } })
         }
-        KeystoneCredential::ApplicationCredentialName { name, username, secret } => {
-            by_application_credential(&json!({
-                "name": name,
-                "secret": read(secret)?.expose_secret(),
-                "user": { "name": username, "domain": domain }
-            }))
-        }
-    };
-    Ok(SecretString::from(json!({ "auth": auth }).to_string()))
+    }
 }
 
-fn by_application_credential(credential: &Value) -> Value {
-    json!({ "identity": { "methods": ["application_credential"], "application_credential": credential } })
+/// The account in words, for messages: who, and where its secret is from.
+pub(super) fn words(account: &Account) -> String {
+    let from = |secret: &SecretSource| match secret {
+        SecretSource::Given { origin, .. } => origin.clone(),
+        SecretSource::File(path) => path.display().to_string(),
+    };
+    match &account.proof {
+        Proof::Password { user, password, project } => format!(
+            "user {} for project {} with the password from {}",
+            named_in_words(user),
+            named_in_words(project),
+            from(password)
+        ),
+        Proof::ApplicationCredential { credential, secret } => {
+            let credential = match credential {
+                Credential::Id(id) => id.clone(),
+                Credential::Name { name, owner } => format!("'{name}' of user {}", named_in_words(owner)),
+            };
+            format!("application credential {credential} with the secret from {}", from(secret))
+        }
+        Proof::TokenFile(path) => format!("the token in {}", path.display()),
+    }
+}
+
+fn named_in_words(named: &Named) -> String {
+    match named {
+        Named::Id(id) => format!("with the id {id}"),
+        Named::Name { name, domain: KeystoneDomain::Name(domain) } => {
+            format!("'{name}' of domain '{domain}'")
+        }
+        Named::Name { name, domain: KeystoneDomain::Id(id) } => {
+            format!("'{name}' of the domain with the id {id}")
+        }
+    }
 }
 
 fn read(source: &SecretSource) -> Result<SecretString, String> {
     match source {
-        SecretSource::Given(secret) => Ok(secret.clone()),
-        SecretSource::File(path) => first_line(path),
+        SecretSource::Given { secret, .. } => Ok(secret.clone()),
+        SecretSource::File(path) => first_line(path, "secret"),
     }
 }
 
-fn first_line(path: &Path) -> Result<SecretString, String> {
+fn first_line(path: &Path, what: &str) -> Result<SecretString, String> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("the secret's file {} cannot be read: {error}", path.display()))?;
-    match text.lines().next() {
+        .map(SecretString::from)
+        .map_err(|error| format!("the {what}'s file {} cannot be read: {error}", path.display()))?;
+    match text.expose_secret().lines().next() {
         Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
-        _ => Err(format!("the secret's file {} has an empty first line", path.display())),
+        _ => Err(format!("the {what}'s file {} has an empty first line", path.display())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::KeystoneConfig;
 
-    fn config(keys: &str) -> (KeystoneConfig, KeystoneCredential) {
+    fn account(keys: &str) -> Account {
         let config: KeystoneConfig = toml::from_str(&format!("auth_url = 'http://k/v3'\n{keys}")).unwrap();
-        let credential = config.credential().unwrap();
-        (config, credential)
+        config.account().unwrap()
+    }
+
+    fn body(account: &Account) -> Result<String, String> {
+        match Order::of(account)? {
+            Order::New(body) => Ok(body.expose_secret().to_owned()),
+            Order::Ready(..) => panic!("a ready token"),
+        }
     }
 
     fn made(keys: &str) -> Value {
-        let (config, credential) = config(keys);
-        serde_json::from_str(body(&config, &credential).unwrap().expose_secret()).unwrap()
+        serde_json::from_str(&body(&account(keys)).unwrap()).unwrap()
     }
 
     #[test]
     fn a_password_is_for_a_project() {
-        let made = made("username = 'fm'\npassword = 'p'\nproject_name = 'admin'\nuser_domain_name = 'D'");
-        let user = &made["auth"]["identity"]["password"]["user"];
+        let by_name = made("username = 'fm'\npassword = 'p'\nproject_name = 'admin'\nuser_domain_name = 'D'");
+        let user = &by_name["auth"]["identity"]["password"]["user"];
         assert_eq!(*user, json!({"name": "fm", "domain": {"name": "D"}, "password": "p"}));
         let scope = json!({"project": {"name": "admin", "domain": {"name": "Default"}}});
-        assert_eq!(made["auth"]["scope"], scope);
+        assert_eq!(by_name["auth"]["scope"], scope);
+        let by_id = made("user_id = 'u'\npassword = 'p'\nproject_name = 'admin'\nproject_domain_id = 'd'");
+        assert_eq!(by_id["auth"]["identity"]["password"]["user"], json!({"id": "u", "password": "p"}));
+        assert_eq!(by_id["auth"]["scope"], json!({"project": {"name": "admin", "domain": {"id": "d"}}}));
+        assert_eq!(
+            made("user_id = 'u'\npassword = 'p'\nproject_id = 'i'")["auth"]["scope"],
+            json!({"project": {"id": "i"}})
+        );
     }
 
     #[test]
@@ -121,14 +169,25 @@ mod tests {
     fn a_secret_file_is_read_anew_and_its_first_line_counts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
-        let keys = format!("username = 'fm'\npassword_file = '{}'", path.display());
-        let (config, credential) = config(&keys);
-        assert!(body(&config, &credential).unwrap_err().contains("cannot be read"));
+        let account = account(&format!("username = 'fm'\npassword_file = '{}'", path.display()));
+        assert!(body(&account).unwrap_err().contains("cannot be read"));
         for password in ["one", "two"] {
             std::fs::write(&path, format!("{password}\nrest\n")).unwrap();
-            assert!(body(&config, &credential).unwrap().expose_secret().contains(&format!("\"{password}\"")));
+            assert!(body(&account).unwrap().contains(&format!("\"{password}\"")));
         }
         std::fs::write(&path, "\nlater").unwrap();
-        assert!(body(&config, &credential).unwrap_err().contains("empty first line"));
+        assert!(body(&account).unwrap_err().contains("empty first line"));
+    }
+
+    #[test]
+    fn the_words_name_the_account_and_where_its_secret_is() {
+        assert_eq!(
+            words(&account("username = 'fm'\npassword = 'canary'")),
+            "user 'fm' of domain 'Default' for project 'services' of domain 'Default' with the password from \
+             the keystone table"
+        );
+        let keys = "application_credential_id = 'i'\napplication_credential_secret_file = '/s'";
+        assert_eq!(words(&account(keys)), "application credential i with the secret from /s");
+        assert_eq!(words(&account("token_file = '/t'")), "the token in /t");
     }
 }
