@@ -59,7 +59,7 @@ fn advisory_database() -> Option<PathBuf> {
 
 fn python_sources(root: &Path) -> anyhow::Result<()> {
     let package = python::lay_out(root, false, Path::new("target/python"))?;
-    let interpreter = tools::virtual_environment(root)?;
+    let interpreter = tools::virtual_environment(root, &tools::TESTS)?;
     let mut ruff = tools::python_command(&interpreter, &package);
     tools::run(ruff.current_dir(root).args(["-m", "ruff", "check", "--no-cache", "--quiet", "."]))?;
     let cache = root.join("target/mypy");

@@ -47,6 +47,8 @@ enum Chore {
     },
     /// Run every test there is.
     Test,
+    /// Run the tests that need a real Keystone: a part of `test`.
+    Keystone,
     /// Check the sources without running them.
     Lint,
     /// Raise the whole catalogue to two controllers, one of them killed at a time.
@@ -84,6 +86,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
             writeln!(out, "{}", directory.display())?;
         }
         Chore::Test => test::all(root)?,
+        Chore::Keystone => test::keystone(root)?,
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }

@@ -24,6 +24,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.run("Rust", || tools::run(&mut tools::cargo(root, runner)))?;
     let examples = ["test", "--locked", "--workspace", "--doc", "--no-fail-fast"];
     steps.run("Rust examples", || tools::run(&mut tools::cargo(root, &examples)))?;
+    steps.run("Keystone", || keystone(root))?;
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
@@ -31,11 +32,22 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.finish()
 }
 
+/// Runs the tests that need a real Keystone, which is installed first.
+///
+/// # Errors
+/// It cannot be installed or started, or a test failed.
+pub(crate) fn keystone(root: &Path) -> anyhow::Result<()> {
+    let interpreter =
+        tools::virtual_environment(root, &tools::KEYSTONE).context("a Keystone to test with")?;
+    let tests = ["test", "--locked", "--package=fm-agent", "--test=keystone", "--", "--ignored"];
+    tools::run(tools::cargo(root, &tests).env("FM_TEST_KEYSTONE_PYTHON", interpreter))
+}
+
 /// Runs the Python tests of a directory against the built programs and the laid-out package.
 fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
     let programs = tools::build(root, &["fm-agent", "fm-rest-sim"])?;
     let package = python::lay_out(root, false, Path::new("target/python"))?;
-    let interpreter = tools::virtual_environment(root)?;
+    let interpreter = tools::virtual_environment(root, &tools::TESTS)?;
     let binaries = programs.first().and_then(|program| program.parent()).context("cargo built no program")?;
     let mut command = tools::python_command(interpreter, &package);
     command.current_dir(root).env("FM_TEST_BIN_DIR", binaries).env("FM_TEST_PYTHON_DIR", &package);

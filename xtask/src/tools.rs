@@ -10,8 +10,26 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
+/// A virtual environment below `target/`.
+pub(crate) struct Environment {
+    directory: &'static str,
+    requirements: &'static [&'static str],
+    oldest_python: (u32, u32),
+}
+
 /// What the Python tests and the lints need.
-const REQUIREMENTS: [&str; 2] = ["tests/python/requirements.txt", "xtask/requirements.txt"];
+pub(crate) const TESTS: Environment = Environment {
+    directory: "target/venv",
+    requirements: &["tests/python/requirements.txt", "xtask/requirements.txt"],
+    oldest_python: OLDEST_PYTHON,
+};
+
+/// A real Keystone.
+pub(crate) const KEYSTONE: Environment = Environment {
+    directory: "target/keystone/venv",
+    requirements: &["tests/keystone/requirements.txt"],
+    oldest_python: (3, 11),
+};
 
 /// Installed where the machine has none. It needs minutes to build.
 const CARGO_DENY: &str = "0.20.2";
@@ -71,16 +89,20 @@ fn program_in(messages: &str, name: &str) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// There is none, or it is too old.
 pub(crate) fn python() -> anyhow::Result<OsString> {
+    python_from(OLDEST_PYTHON)
+}
+
+fn python_from(oldest: (u32, u32)) -> anyhow::Result<OsString> {
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     let version = version_of(&python)?;
     ensure!(
-        version >= OLDEST_PYTHON,
+        version >= oldest,
         "{} is Python {}.{}; needed is {}.{} or newer: name one in the variable PYTHON",
         python.display(),
         version.0,
         version.1,
-        OLDEST_PYTHON.0,
-        OLDEST_PYTHON.1,
+        oldest.0,
+        oldest.1,
     );
     Ok(python)
 }
@@ -106,13 +128,13 @@ pub(crate) fn python_command(python: impl Into<OsString>, package: &Path) -> Com
     command
 }
 
-/// The Python of the virtual environment in `target/venv`, with all requirements in their versions; made
-/// anew when a requirement or the Python has changed.
-pub(crate) fn virtual_environment(root: &Path) -> anyhow::Result<PathBuf> {
-    let python = python()?;
-    let directory = root.join("target/venv");
+/// The Python of a virtual environment, with all requirements in their versions; made anew when a
+/// requirement or the Python has changed.
+pub(crate) fn virtual_environment(root: &Path, wanted: &Environment) -> anyhow::Result<PathBuf> {
+    let python = python_from(wanted.oldest_python)?;
+    let directory = root.join(wanted.directory);
     let stamp = directory.join("made-of");
-    let made_of = made_of(root, &python)?;
+    let made_of = made_of(root, &python, wanted.requirements)?;
     let program = directory.join("bin/python");
     if fs::read_to_string(&stamp).is_ok_and(|old| old == made_of) {
         return Ok(program);
@@ -122,17 +144,17 @@ pub(crate) fn virtual_environment(root: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("making {}: on Debian install python3-venv", directory.display()))?;
     let mut install = Command::new(&program);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).current_dir(root);
-    run(install.args(REQUIREMENTS.iter().flat_map(|file| ["-r", file])))
-        .context("installing the Python requirements")?;
+    run(install.args(wanted.requirements.iter().flat_map(|file| ["-r", file])))
+        .with_context(|| format!("installing {}", wanted.requirements.join(" and ")))?;
     fs::write(&stamp, made_of).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(program)
 }
 
-/// What the environment depends on, as text.
-fn made_of(root: &Path, python: &OsString) -> anyhow::Result<String> {
+/// What an environment depends on, as text.
+fn made_of(root: &Path, python: &OsString, requirements: &[&str]) -> anyhow::Result<String> {
     let (major, minor) = version_of(python)?;
     let mut text = format!("{} {major}.{minor}\n", python.display());
-    for file in REQUIREMENTS {
+    for file in requirements {
         let path = root.join(file);
         text += &fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     }

@@ -149,6 +149,8 @@ pub struct SimConfig {
     pub token_lifetime: Duration,
     /// How long the service trusts a token it has checked without asking Keystone again.
     pub token_cache: Duration,
+    /// The real Keystone (plain http) that tokens are checked at, instead of the stand-in's own.
+    pub validate_at: Option<SocketAddr>,
     /// Whether requests need a token at all.
     pub token_required: bool,
     /// Whether the platform's configuration service, which translates port names, is reachable;
@@ -182,6 +184,7 @@ impl Default for SimConfig {
             implied_roles: true,
             token_lifetime: Duration::from_hours(1),
             token_cache: Duration::from_mins(5),
+            validate_at: None,
             token_required: true,
             configuration_service: None,
             race_window: Duration::from_micros(20),

@@ -59,6 +59,9 @@ struct Arguments {
     /// Serve without tokens
     #[arg(long)]
     no_token: bool,
+    /// Address of a real Keystone to check tokens at, instead of the stand-in's own
+    #[arg(long)]
+    validate_at: Option<SocketAddr>,
     /// Seconds a token is good for
     #[arg(long, default_value_t = 3600)]
     token_lifetime_s: u64,
@@ -106,6 +109,7 @@ impl Arguments {
             implied_roles: !self.no_implied_roles,
             token_lifetime: Duration::from_secs(self.token_lifetime_s),
             token_cache: Duration::from_secs(self.token_cache_s),
+            validate_at: self.validate_at,
             token_required: !self.no_token,
             configuration_service: self.configuration_service,
             race_window: self.race_window_us.map_or(defaults.race_window, Duration::from_micros),

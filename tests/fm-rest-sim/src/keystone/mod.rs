@@ -3,6 +3,7 @@
 //! Users and projects live in the domain `Default`. Passwords and tokens are compared in memory
 //! and never written to the request log.
 
+mod remote;
 mod tokens;
 
 use hyper::{Method, StatusCode};
