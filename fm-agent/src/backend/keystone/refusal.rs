@@ -9,8 +9,10 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-/// The pause after the first refusal; each one more makes it four times as long.
-const SHORTEST: Duration = Duration::from_secs(30);
+/// The pause after the first refusal; each one more makes it so many times as long: what is put
+/// right at once is seen soon, and four offers last for more than half an hour.
+const SHORTEST: Duration = Duration::from_secs(5);
+const GROWTH: u32 = 7;
 /// The longest pause.
 const LONGEST: Duration = Duration::from_mins(30);
 
@@ -41,7 +43,7 @@ impl Refusals {
         let credential = self.keyed.hash_one(credential);
         let before =
             self.last.as_ref().filter(|last| last.credential == credential).map_or(0, |last| last.times);
-        let pause = SHORTEST.saturating_mul(4u32.saturating_pow(before)).min(LONGEST);
+        let pause = SHORTEST.saturating_mul(GROWTH.saturating_pow(before)).min(LONGEST);
         self.last = Some(Refused {
             credential,
             times: before.saturating_add(1),
@@ -79,7 +81,7 @@ mod tests {
     fn the_pauses_grow_up_to_a_bound() {
         let offers = offers(&mut Refusals::default(), Instant::now(), Duration::from_hours(3));
         let pauses: Vec<u64> = offers.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        for (pause, shortest) in pauses.iter().zip([30, 120, 480, 1800, 1800]) {
+        for (pause, shortest) in pauses.iter().zip([5, 35, 245, 1715, 1800]) {
             assert!((shortest..=shortest * 5 / 4 + 1).contains(pause), "{pauses:?}");
         }
         assert!(pauses.iter().all(|pause| *pause <= 2251), "{pauses:?}");

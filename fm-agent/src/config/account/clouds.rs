@@ -77,14 +77,14 @@ pub(super) fn chosen(config: &KeystoneConfig) -> Result<Option<Chosen>, String> 
 fn read_cloud(file: &Path, asked: Option<(&str, String)>) -> Result<(String, Source), String> {
     let text = read(file)?;
     let document = Document::parse(file, &text)?;
-    let (name, asker) = match asked {
+    let (name, by_whom) = match asked {
         Some((name, origin)) => (name.to_owned(), format!(" (from {origin})")),
         None => (document.only_cloud()?, String::new()),
     };
     match document.cloud(&name)? {
         Some(source) => Ok((name, source)),
         None => Err(format!(
-            "{}: has no cloud '{name}'{asker}; it has {}",
+            "{}: has no cloud '{name}'{by_whom}; it has {}",
             file.display(),
             document.names()?.join(", ")
         )),

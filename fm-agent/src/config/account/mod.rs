@@ -176,7 +176,7 @@ impl Proof {
         match sources.kind_of_proof()? {
             Kind::Password => Ok(Self::Password {
                 password: secret(sources, "password", "password_file")?,
-                user: user(sources)?.ok_or_else(|| {
+                user: user(sources).ok_or_else(|| {
                     format!("a password is given, username is missing{}", sources.looked_in())
                 })?,
                 project: named(sources, ["project_id", "project_name"], PROJECT_DOMAIN)
@@ -214,8 +214,8 @@ impl Named {
     }
 }
 
-fn user(sources: &Sources) -> Result<Option<Named>, String> {
-    Ok(named(sources, ["user_id", "username"], USER_DOMAIN))
+fn user(sources: &Sources) -> Option<Named> {
+    named(sources, ["user_id", "username"], USER_DOMAIN)
 }
 
 /// A user or project by the first of its two keys that is found: id, name.
@@ -243,7 +243,7 @@ fn application_credential(sources: &Sources) -> Result<Credential, String> {
         Some((key, setting)) if key == id => Ok(Credential::Id(setting.text().to_owned())),
         Some((_, setting)) => Ok(Credential::Name {
             name: setting.text().to_owned(),
-            owner: user(sources)?.ok_or_else(|| {
+            owner: user(sources).ok_or_else(|| {
                 format!("{} needs its owner's username{}", setting.named(), sources.looked_in())
             })?,
         }),
