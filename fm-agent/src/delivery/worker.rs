@@ -123,6 +123,10 @@ impl Worker {
     /// Reads on from the store while there is room.
     async fn fill(&mut self) {
         self.read_again_at = None;
+        if let Some(seq) = self.lanes.read_again_from() {
+            self.read_up_to = seq - 1;
+            self.more = true;
+        }
         while self.more && self.lanes.len() + CHUNK <= WINDOW {
             match self.store.reader.waiting(self.domain, self.read_up_to, CHUNK).await {
                 Ok(requests) => {
