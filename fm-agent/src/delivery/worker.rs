@@ -109,7 +109,7 @@ impl Worker {
             tokio::select! {
                 Some(ended) = under_way.next() => self.ended(ended),
                 () = self.wake.notified() => self.more = true,
-                () = self.controller.health.went_down() => {}
+                () = self.controller.health.changed() => {}
                 () = until(due), if !stop.is_cancelled() => {
                     if is_down {
                         self.probe(&stop).await;
