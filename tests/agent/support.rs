@@ -132,8 +132,13 @@ impl Node {
 
     /// Tells the agent to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the agent a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.agent.as_ref().unwrap().id();
-        assert!(Command::new("kill").arg(pid.to_string()).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
     }
 
     /// Waits until the agent has ended.

@@ -106,6 +106,25 @@ fn detached_requests_outlive_their_process() {
 }
 
 #[test]
+fn what_was_sent_before_a_stop_is_taken() {
+    let mut node = Node::start("");
+    let mut raw = Raw::greeted(&node);
+    node.signal("STOP");
+    let mut frames = Vec::new();
+    for id in 0..400 {
+        let token = u128::from(id).to_le_bytes();
+        let header = RequestHeader { id, timeout_ms: 5000, detached: true, token };
+        codec::encode_request(&mut frames, &header, &Request::Set(alarm(&format!("host=c{id}")))).unwrap();
+    }
+    raw.0.write_all(&frames).unwrap();
+    node.signal("TERM");
+    node.signal("CONT");
+    assert!(node.wait_end().success());
+    node.run();
+    assert_eq!(node.client.list_by_id(ALARM_ID).unwrap().len(), 400);
+}
+
+#[test]
 fn what_was_sent_is_taken_when_nobody_takes_the_answers() {
     let node = Node::start("");
     let mut raw = Raw::greeted(&node);
@@ -124,10 +143,18 @@ fn the_failure_of_a_detached_request_is_logged() {
     let mut bad = alarm("host=a");
     bad.severity = "loud".into();
     raw.send(1, true, &Request::Set(bad));
+    let header = RequestHeader { id: 2, timeout_ms: 5000, detached: true, token: [3; 16] };
+    let mut frame = Vec::new();
+    codec::encode_request(&mut frame, &header, &Request::Ping).unwrap();
+    *frame.last_mut().unwrap() = 200;
+    raw.0.write_all(&frame).unwrap();
     drop(raw);
-    wait_for("the log line", || {
+    wait_for("the log lines", || {
         let log = node.log();
-        log.contains("a detached request failed") && log.contains("severity") && log.contains("raw")
+        let lines = |words: &str| {
+            log.lines().any(|line| line.contains("a detached request failed") && line.contains(words))
+        };
+        log.contains("raw") && lines("severity") && lines("does not understand")
     });
 }
 

@@ -37,14 +37,15 @@ impl Listener {
 
     /// Serves callers until `stop`, then waits until what they have begun is answered.
     pub async fn run(self, service: Arc<Service>, stop: CancellationToken) {
+        let Self { socket, places } = self;
         let connections = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
+                accepted = socket.accept() => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted.and_then(|(stream, _)| Ok((Peer::of(&stream)?, stream))) {
-                Ok((peer, stream)) => match Arc::clone(&self.places).try_acquire_owned() {
+                Ok((peer, stream)) => match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
                         let (service, stop) = (Arc::clone(&service), stop.clone());
                         connections.spawn(async move {
@@ -60,6 +61,8 @@ impl Listener {
                 }
             }
         }
+        // Whoever comes now is told at once that there is no agent, rather than held until its deadline.
+        drop(socket);
         connections.close();
         connections.wait().await;
     }
