@@ -3,7 +3,9 @@
 //! Invariants:
 //! - Requests get their place in the order in which they arrived; answers leave as they are ready.
 //! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits.
-//! - A peer that does not take its answers is left after [`WRITE_LIMIT`].
+//! - A peer that does not take its answers is left after [`WRITE_LIMIT`]; nobody waits for an answer to a
+//!   detached request, so one that finds no room is dropped.
+//! - What a peer has sent is taken, also when the peer is gone or the agent is told to stop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,7 +81,7 @@ pub(super) async fn serve(
 ) {
     let (reader, writer) = stream.into_split();
     let mut frames = FrameReader::new(reader);
-    let mut answers = Answers { writer, buffer: Vec::new() };
+    let mut answers = Answers { writer, buffer: Vec::new(), gone: false };
     let greeted = tokio::select! {
         greeted = greet(&mut frames, &mut answers, &mut peer) => greeted,
         () = stop.cancelled() => Ok(false),
@@ -139,7 +141,7 @@ async fn exchange(
             biased;
             Some((header, kind, response)) = under_way.next() => {
                 note(peer, &header, kind, &response);
-                answers.response(header.id, &response).await?;
+                answers.answer(&header, &response).await?;
             }
             frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
                 let Some(payload) = answers.or_tell(frame).await? else {
@@ -153,10 +155,11 @@ async fn exchange(
                         let pending = service.begin(header, request).await;
                         under_way.push(async move { (header, kind, pending.await) });
                     }
-                    Err(error) => answers.response(header.id, &Err(not_understood(&error))).await?,
+                    Err(error) => answers.answer(&header, &Err(not_understood(&error))).await?,
                 }
             }
-            () = stop.cancelled(), if reading => reading = false,
+            // Last, so that what has arrived is taken first.
+            () = stop.cancelled(), if reading && under_way.len() < MOST_UNANSWERED => reading = false,
         }
     }
     Ok(())
@@ -186,6 +189,8 @@ fn note(peer: &Peer, header: &RequestHeader, kind: &'static str, response: &Resp
 struct Answers {
     writer: OwnedWriteHalf,
     buffer: Vec<u8>,
+    /// The peer no longer takes answers; what it has sent before counts all the same.
+    gone: bool,
 }
 
 impl Answers {
@@ -193,6 +198,39 @@ impl Answers {
         self.buffer.clear();
         codec::encode_hello_answer(&mut self.buffer, answer)?;
         self.send().await
+    }
+
+    async fn answer(&mut self, header: &RequestHeader, response: &Response) -> Result<(), ConnectionError> {
+        if self.gone {
+            return Ok(());
+        }
+        let sent = if header.detached {
+            self.offer(header.id, response).await
+        } else {
+            self.response(header.id, response).await
+        };
+        match sent {
+            Err(ConnectionError::Io(error)) => {
+                tracing::debug!(%error, "a peer left before its answer");
+                self.gone = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Answers if there is room for it now.
+    async fn offer(&mut self, id: u64, response: &Response) -> Result<(), ConnectionError> {
+        self.buffer.clear();
+        codec::encode_response(&mut self.buffer, id, response)?;
+        match self.writer.try_write(&self.buffer) {
+            Ok(written) => {
+                self.buffer.drain(..written);
+                self.send().await
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn response(&mut self, id: u64, response: &Response) -> Result<(), ConnectionError> {
