@@ -132,8 +132,14 @@ impl Node {
 
     /// Tells the agent to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the agent a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.agent.as_ref().unwrap().id();
-        assert!(Command::new("kill").arg(pid.to_string()).status().unwrap().success());
+        let sent = Command::new("kill").args(["-s", name]).arg(pid.to_string()).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Waits until the agent has ended.

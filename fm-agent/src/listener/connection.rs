@@ -21,6 +21,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -143,7 +144,8 @@ async fn exchange(
                 note(peer, &header, kind, &response);
                 answers.answer(&header, &response).await?;
             }
-            frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
+            // Unconstrained: that nothing is ready must mean that nothing has arrived.
+            frame = unconstrained(frames.next(MAX_FRAME_BYTES)), if reading && under_way.len() < MOST_UNANSWERED => {
                 let Some(payload) = answers.or_tell(frame).await? else {
                     reading = false;
                     continue;

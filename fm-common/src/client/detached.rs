@@ -19,7 +19,7 @@ use crate::protocol::{Request, RequestHeader};
 use nix::poll::PollFlags;
 
 /// Processes in one line of descent that may have a lane: one that forks without exec, and so on. A
-/// process beyond them opens a connection for each request.
+/// process beyond them opens a connection for each request and waits until it has taken effect.
 const GENERATIONS: usize = 8;
 
 /// How long a settling call waits at most before it looks whether another thread has taken its answer off
@@ -69,7 +69,7 @@ impl Lanes {
         open: impl Fn() -> Result<Connection, CallFailure>,
     ) -> Result<(), CallFailure> {
         let Some(lane) = self.mine() else {
-            return open()?.post(header, request, deadline).map(drop);
+            return send_alone(open()?, header, request, deadline);
         };
         let mut turn = lane.take(deadline)?;
         lane.unsettled.store(true, Ordering::SeqCst);
@@ -138,6 +138,30 @@ impl Lanes {
         let (inherited, own) = self.lanes.split_at(found);
         inherited.iter().for_each(Lane::close);
         own.first()
+    }
+}
+
+/// Sends a request on a connection of its own. Once it is in the socket it has succeeded; the wait is only
+/// for the order.
+fn send_alone(
+    mut connection: Connection,
+    header: RequestHeader,
+    request: &Request,
+    deadline: Instant,
+) -> Result<(), CallFailure> {
+    connection.post(header, request, deadline)?;
+    let socket = connection.share();
+    let mut settle = || {
+        let ping = connection.post_ping(header, deadline)?;
+        while connection.settled() < ping {
+            wait(&socket, PollFlags::POLLIN, deadline)?;
+            connection.take_answers()?;
+        }
+        Ok::<(), CallFailure>(())
+    };
+    match settle() {
+        Ok(()) | Err(CallFailure::TimedOut | CallFailure::Broken(_)) => Ok(()),
+        Err(failure) => Err(failure),
     }
 }
 
