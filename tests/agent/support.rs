@@ -11,7 +11,7 @@ use fm_rest_sim::{Sim, SimConfig};
 use serde_json::Value;
 
 /// How long a test waits for what must come; a busy machine is slow, a fault is for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A platform alarm of the catalogue.
 pub(crate) const ALARM_ID: &str = "100.103";

@@ -1,5 +1,6 @@
 //! The library laid out, programs compiled with it, and programs run.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -16,7 +17,11 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let into = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c");
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let into = directory.join("c");
+        // Tests may run in processes of their own: one lays the library out, the others wait.
+        let turn = File::create(directory.join("c.lock")).unwrap();
+        turn.lock().unwrap();
         let mut command = Command::new(std::env::var_os("CARGO").unwrap());
         command.current_dir(root()).args(["run", "--quiet", "--locked", "--package", "xtask", "--"]);
         succeed(command.args(["c", "--release", "--into"]).arg(&into));

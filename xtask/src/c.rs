@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::cargo;
+use crate::library;
 
 /// The library's file; the links to it are for the loader and the linker.
 const LIBRARY: &str = "libfmcommon.so.1.0";
@@ -19,7 +19,7 @@ const HEADERS: [&str; 2] = ["fmAPI.h", "fmAlarm.h"];
 
 /// Builds the library and lays it out with its headers; returns the directory's full path.
 pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result<PathBuf> {
-    let files = cargo::build(root, "fm-common-c", "fmcommon", release)?;
+    let files = library::build(root, "fm-common-c", "fmcommon", release)?;
     let into = root.join(into);
     let (include, lib) = (into.join("include"), into.join("lib"));
     let pkgconfig = lib.join("pkgconfig");
@@ -29,14 +29,17 @@ pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result
     for header in HEADERS {
         replace(&root.join("include").join(header), &include.join(header))?;
     }
-    replace(cargo::with_extension(&files, "a")?, &lib.join("libfmcommon.a"))?;
-    replace(cargo::with_extension(&files, "so")?, &lib.join(LIBRARY))?;
-    for link in LINKS {
-        let link = lib.join(link);
-        if link.symlink_metadata().is_ok() {
-            fs::remove_file(&link).with_context(|| format!("removing {}", link.display()))?;
+    replace(library::with_extension(&files, "a")?, &lib.join("libfmcommon.a"))?;
+    replace(library::with_extension(&files, "so")?, &lib.join(LIBRARY))?;
+    for name in LINKS {
+        let link = lib.join(name);
+        // Renamed into place, so that it is never missing.
+        let fresh = lib.join(format!("{name}.new"));
+        if fresh.symlink_metadata().is_ok() {
+            fs::remove_file(&fresh).with_context(|| format!("removing {}", fresh.display()))?;
         }
-        symlink(LIBRARY, &link).with_context(|| format!("linking {}", link.display()))?;
+        symlink(LIBRARY, &fresh).with_context(|| format!("linking {}", fresh.display()))?;
+        fs::rename(&fresh, &link).with_context(|| format!("renaming to {}", link.display()))?;
     }
     let file = pkgconfig.join("libfmcommon.pc");
     fs::write(&file, package()).with_context(|| format!("writing {}", file.display()))?;

@@ -1,17 +1,23 @@
-//! The workspace's own chores, `cargo xtask <chore>`: generated files, and the C library and the Python
-//! package laid out for use without an installer.
+//! The workspace's own chores, `cargo xtask <chore>`: generated files, the C library and the Python package
+//! laid out for use without an installer, all tests, all lints, the demo.
 //!
 //! Invariants: a chore reads and writes inside the workspace only (and where it is told to), needs no
-//! network, and fails with what to do. No product code depends on this crate.
+//! network but package registries, and fails with what to do. No product code depends on this crate.
 
 mod c;
-mod cargo;
 mod csv;
+mod demo;
 mod generate;
+mod library;
+mod lint;
 mod python;
+mod steps;
+mod test;
+mod tools;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -50,14 +56,31 @@ enum Chore {
         #[arg(long, value_name = "DIR", default_value = "target/python")]
         into: PathBuf,
     },
+    /// Run every test there is.
+    Test,
+    /// Check the sources without running them.
+    Lint,
+    /// Raise the whole catalogue to two controllers, one of them killed at a time.
+    Demo,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match chore(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done when even the terminal is gone.
+            let _gone = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore(chore: Chore) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask does not lie in a workspace: the directory above it is missing")?;
-    let mut out = std::io::stdout().lock();
-    match Arguments::parse().chore {
+    let mut out = std::io::stdout();
+    match chore {
         Chore::Gen { check: false } => {
             for path in generate::write(root)? {
                 writeln!(out, "written: {}", path.display())?;
@@ -75,6 +98,9 @@ fn main() -> anyhow::Result<()> {
             let directory = python::lay_out(root, release, &into)?;
             writeln!(out, "{}", directory.display())?;
         }
+        Chore::Test => test::all(root)?,
+        Chore::Lint => lint::all(root)?,
+        Chore::Demo => demo::exec(root)?,
     }
     Ok(())
 }

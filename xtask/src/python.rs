@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::cargo;
+use crate::library;
 
 /// The package's sources.
 const SOURCES: &str = "bindings/python/python";
@@ -21,8 +21,8 @@ const TYPES: &str = "fm_core.pyi";
 
 /// Builds the extension and puts it beside a copy of the package; returns the directory's full path.
 pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result<PathBuf> {
-    let files = cargo::build(root, "fm-core-python", "fm_core", release)?;
-    let library = cargo::with_extension(&files, "so")?;
+    let files = library::build(root, "fm-core-python", "fm_core", release)?;
+    let extension = library::with_extension(&files, "so")?;
     let into = root.join(into);
     let package = into.join("fm_api");
     if package.exists() {
@@ -31,7 +31,7 @@ pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result
     let sources = root.join(SOURCES);
     copy_package(&sources.join("fm_api"), &package)?;
     fs::copy(sources.join(TYPES), into.join(TYPES)).with_context(|| format!("copying {TYPES}"))?;
-    install(library, &into.join(EXTENSION))?;
+    install(extension, &into.join(EXTENSION))?;
     into.canonicalize().with_context(|| into.display().to_string())
 }
 

@@ -64,14 +64,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 self.buffer.reserve(READ_BYTES);
             }
             let read = self.stream.read_buf(&mut self.buffer);
-            let read = match self.due {
-                Some(due) => timeout_at(due, read).await.map_err(|_| FrameError::Slow)?,
-                None => read.await,
-            };
-            let bytes = match read {
-                // It closed without having taken its answers, as a caller does that waits for none.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
-                other => other?,
+            let bytes = match self.due {
+                Some(due) => timeout_at(due, read).await.map_err(|_| FrameError::Slow)??,
+                None => read.await?,
             };
             match (bytes, self.buffer.is_empty()) {
                 (0, true) => return Ok(None),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Call, Pending, Service, invalid, later, not_found};
 use crate::backend::Query;
-use crate::store::{Batch, Op, Outcome, Standing, Unknown};
+use crate::store::{Batch, Op, Outcome, Standing, Submitted, Unknown};
 
 impl Service {
     pub(super) async fn set(self: &Arc<Self>, call: Call, mut alarm: Alarm) -> Result<Pending, Refusal> {
@@ -137,7 +137,7 @@ impl Service {
         call: Call,
         entity: &str,
         unknown: Unknown,
-    ) -> Result<crate::store::Submitted<Vec<Outcome>>, Refusal> {
+    ) -> Result<Submitted, Refusal> {
         let op = Op::ClearAll {
             entity_instance_id: entity.to_owned(),
             rule: self.rule,

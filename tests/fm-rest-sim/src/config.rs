@@ -155,7 +155,7 @@ pub struct SimConfig {
     /// `None`: with PostgreSQL (the platform) yes, with MariaDB (containerized) no.
     pub configuration_service: Option<bool>,
     /// How long a writer's steps lie apart where the real service races: longer makes the
-    /// collisions of concurrent writers more frequent.
+    /// collisions of concurrent writers more frequent. The default comes near the real share.
     pub race_window: Duration,
     /// Share of event-log writes at the cap that collide although nobody else writes, 0 to 1.
     pub collision_probability: f64,
@@ -184,7 +184,7 @@ impl Default for SimConfig {
             token_cache: Duration::from_mins(5),
             token_required: true,
             configuration_service: None,
-            race_window: Duration::from_micros(200),
+            race_window: Duration::from_micros(20),
             collision_probability: 0.0,
             seed: 1,
             idle_timeout: Duration::from_mins(15),

@@ -44,7 +44,7 @@ pub(super) fn list(app: &App, request: &Request, full: bool) -> Result<Reply, Re
     let known =
         [query::PAGE_PARAMETERS.as_slice(), &["include_suppress", "expand", "alarms", "logs"]].concat();
     request.only_parameters(&known)?;
-    let limit = query::limit(request)?.filter(|limit| *limit != 0);
+    let limit = query::limit(request)?;
     query::check_sort_dir(request)?;
     query::refuse_marker(request)?;
     let mut filter = EventFilter {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -34,11 +35,13 @@ pub(crate) struct Port {
     address: SocketAddr,
     runtime: Handle,
     running: Mutex<Option<Running>>,
+    openings: AtomicU64,
     _reservation: TcpSocket,
 }
 
 #[derive(Debug)]
 struct Running {
+    opening: u64,
     mode: watch::Sender<Mode>,
     ended: mpsc::Receiver<()>,
 }
@@ -48,7 +51,14 @@ impl Port {
     pub(crate) fn reserve(service: Service, address: SocketAddr, runtime: Handle) -> io::Result<Self> {
         let reservation = bound(address)?;
         let address = reservation.local_addr()?;
-        Ok(Self { service, address, runtime, running: Mutex::default(), _reservation: reservation })
+        Ok(Self {
+            service,
+            address,
+            runtime,
+            running: Mutex::default(),
+            openings: AtomicU64::new(0),
+            _reservation: reservation,
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -70,31 +80,42 @@ impl Port {
         let (mode, modes) = watch::channel(Mode::Open);
         let (end, ended) = mpsc::channel();
         self.runtime.spawn(accept(listener, self.service, Arc::downgrade(app), modes, end));
-        *running = Some(Running { mode, ended });
+        *running = Some(Running { opening: self.openings.fetch_add(1, Ordering::Relaxed), mode, ended });
         Ok(())
     }
 
     /// Stops listening and resets every connection; on return the port refuses.
     pub(crate) fn close(&self) {
-        let Some(running) = self.lock().take() else { return };
-        running.mode.send_replace(Mode::Closed);
-        // An error means that the listener is gone already.
-        let _gone = running.ended.recv();
+        end(self.lock().take());
+    }
+
+    /// The same, unless the port has been opened anew since.
+    fn close_opening(&self, opening: u64) {
+        end(self.lock().take_if(|running| running.opening == opening));
     }
 
     /// Ends like the real service at SIGTERM: new connections hang for `hang`, then are refused.
     pub(crate) fn drain(&self, app: &Arc<App>, hang: Duration) {
-        if let Some(running) = self.lock().as_ref() {
-            running.mode.send_replace(Mode::Draining);
-        }
+        let running = self.lock();
+        let Some(Running { opening, mode, .. }) = running.as_ref() else { return };
+        mode.send_replace(Mode::Draining);
+        let opening = *opening;
         let app = Arc::clone(app);
         let service = self.service;
         self.runtime.spawn(async move {
             tokio::time::sleep(hang).await;
             // Closing waits for the listener's task, so it must not hold up a worker.
-            tokio::task::spawn_blocking(move || app.port(service).close());
+            tokio::task::spawn_blocking(move || app.port(service).close_opening(opening));
         });
     }
+}
+
+/// Ends a listener and waits until its socket is closed.
+fn end(running: Option<Running>) {
+    let Some(running) = running else { return };
+    running.mode.send_replace(Mode::Closed);
+    // An error means that the listener is gone already.
+    let _gone = running.ended.recv();
 }
 
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -112,11 +133,15 @@ async fn accept(
     end: mpsc::Sender<()>,
 ) {
     loop {
+        // Only here is a mode seen, so that none can be missed between two waits.
         let mode = *modes.borrow_and_update();
+        if mode == Mode::Closed {
+            break;
+        }
         tokio::select! {
             biased;
             changed = modes.changed() => {
-                if changed.is_err() || *modes.borrow() == Mode::Closed {
+                if changed.is_err() {
                     break;
                 }
             }

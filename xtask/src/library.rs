@@ -1,9 +1,11 @@
 //! Building one of the workspace's libraries, and where cargo has put it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, ensure};
+
+use crate::tools;
 
 /// Builds a package and returns the files of its library.
 pub(crate) fn build(
@@ -12,8 +14,7 @@ pub(crate) fn build(
     library: &str,
     release: bool,
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(["build", "--locked", "--message-format=json-render-diagnostics"]);
+    let mut command = tools::cargo(root, &["build", "--locked", "--message-format=json-render-diagnostics"]);
     command.arg(format!("--package={package}"));
     if release {
         command.arg("--release");
