@@ -37,8 +37,13 @@ fn a_thousand_and_an_immediate_exit() {
 fn a_thousand_from_a_caller_that_goes_silent() {
     let node = Node::start("");
     let mut command = caller(&program("gcc", "burst.c", &[]), &node.socket());
-    let mut burst =
-        command.arg(COUNT.to_string()).args(["last", "wait"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut burst = command
+        .arg(COUNT.to_string())
+        .args(["last"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for("the last of them", || {
         node.client.get(key("host=burst")).is_ok_and(|alarm| alarm.reason_text == "999")
     });
@@ -51,7 +56,7 @@ fn a_thousand_from_a_caller_that_goes_silent() {
 fn an_agent_that_stops_takes_what_was_sent() {
     let mut node = Node::start("");
     let mut command = caller(&program("gcc", "burst.c", &[]), &node.socket());
-    command.arg("100").args(["first", "wait"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.arg("100").args(["first"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut burst = command.spawn().unwrap();
     let mut word = [0; 10];
     burst.stdout.take().unwrap().read_exact(&mut word).unwrap();

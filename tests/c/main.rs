@@ -9,6 +9,7 @@
 )]
 
 mod async_calls;
+mod command;
 mod deadlines;
 mod elf;
 mod headers;

@@ -1,5 +1,5 @@
 /* Raises one alarm as often as the first argument says without waiting for answers, and ends at once. With
- * "first wait" it says so and waits for its standard input once the first is sent, with "last wait" once all
+ * "first" it says so and waits for its standard input once the first is sent, with "last" once all
  * are. */
 
 #include "check.h"
