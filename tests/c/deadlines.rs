@@ -92,6 +92,19 @@ fn an_agent_that_stands_still() {
 }
 
 #[test]
+fn deadlines_can_be_changed_while_the_program_runs() {
+    let node = Node::start("");
+    node.signal("STOP");
+    let told = call(&node.socket(), &["short", "set", "set_async", "get"]);
+    node.signal("CONT");
+    assert_eq!(told[0].code, 0);
+    for (told, limit) in told[1..].iter().zip([50, 50, 100]) {
+        assert_eq!(told.code, ErrorCode::Communications.number(), "{}", told.call);
+        assert!(told.millis < limit + 200, "{} took {} ms", told.call, told.millis);
+    }
+}
+
+#[test]
 fn a_controller_that_does_not_answer() {
     let sim = controller();
     let node = Node::with_platform(&sim);

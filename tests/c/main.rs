@@ -12,6 +12,7 @@ mod async_calls;
 mod command;
 mod deadlines;
 mod elf;
+mod guide;
 mod headers;
 mod programs;
 mod refusals;

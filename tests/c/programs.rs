@@ -73,6 +73,15 @@ fn loading_and_unloading() {
 }
 
 #[test]
+fn ending_while_threads_are_calling() {
+    let node = Node::start("");
+    let leave = program("gcc", "leave.c", &[]);
+    for _ in 0..30 {
+        succeed(&mut caller(&leave, &node.socket()));
+    }
+}
+
+#[test]
 fn clean_under_valgrind() {
     assert!(installed("valgrind"), "valgrind is needed: install it");
     for name in PROGRAMS {

@@ -1,5 +1,5 @@
-/* Makes one call and prints its code and reason, with SIGPIPE and errno as the system gives them; the
- * argument is the call. For agents that answer badly or not at all. */
+/* Makes the calls of its arguments ("short" sets short deadlines) and prints code, time and reason of each,
+ * with SIGPIPE and errno as the system gives them. For agents that answer badly or not at all. */
 
 #include "check.h"
 
@@ -25,6 +25,7 @@ int main(int argc, char **argv) {
         long long begun = now_ms();
         EFmErrorT code = FM_ERR_MAX;
         errno = 77;
+        if (!strcmp(call, "short")) code = fm_set_timeout_ms(50, 100);
         if (!strcmp(call, "set")) code = fm_set_fault(&alarm, NULL);
         if (!strcmp(call, "set_array")) code = fm_set_fault_array(&alarm, 1);
         if (!strcmp(call, "clear")) code = fm_clear_fault(&filter);
