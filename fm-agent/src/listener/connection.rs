@@ -5,6 +5,7 @@
 //! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits.
 //! - A peer that has gone, or does not take its answers within [`WRITE_LIMIT`], gets no more of them; what
 //!   it has sent is taken all the same, before a stop too: a process may raise an alarm and exit.
+//! - Nobody waits for the answer to a detached request: one that finds no room is dropped.
 
 use std::fmt;
 use std::os::fd::AsRawFd;
@@ -22,6 +23,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -142,9 +144,14 @@ async fn exchange(
             biased;
             Some((header, kind, response)) = under_way.next() => {
                 note(peer, &header, kind, &response);
-                answers.response(header.id, &response, peer).await?;
+                if header.detached {
+                    answers.offer(header.id, &response, peer).await?;
+                } else {
+                    answers.response(header.id, &response, peer).await?;
+                }
             }
-            frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
+            // Unconstrained: that nothing is ready must mean that nothing has arrived.
+            frame = unconstrained(frames.next(MAX_FRAME_BYTES)), if reading && under_way.len() < MOST_UNANSWERED => {
                 let Some(payload) = answers.or_tell(frame, peer).await? else {
                     reading = false;
                     continue;
@@ -218,11 +225,30 @@ impl Answers {
             let refusal = Refusal::new(ErrorCode::NotEnoughSpace, format!("the answer is too long: {error}"));
             codec::encode_response(&mut self.buffer, id, &Err(refusal))?;
         }
+        self.deliver(peer).await;
+        Ok(())
+    }
+
+    /// Answers a request whose peer need not look, if there is room for it now.
+    async fn offer(&mut self, id: u64, response: &Response, peer: &Peer) -> Result<(), CodecError> {
+        if self.gone {
+            return Ok(());
+        }
+        self.buffer.clear();
+        codec::encode_response(&mut self.buffer, id, response)?;
+        // What is there in part has to be followed by the rest.
+        if let Ok(written) = self.writer.try_write(&self.buffer) {
+            self.buffer.drain(..written);
+            self.deliver(peer).await;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, peer: &Peer) {
         if let Err(error) = self.send().await {
             tracing::debug!(%peer, %error, "answers are not taken any more");
             self.gone = true;
         }
-        Ok(())
     }
 
     /// Tells a peer that broke the framing why its connection ends, under the id 0.

@@ -97,7 +97,13 @@ impl Service {
             return Err(invalid("entity_instance_id: is empty; clear-all needs the entity to clear"));
         }
         AlarmKey::new("any", &entity).validate().map_err(invalid)?;
-        let submitted = self.submit_clear_all(call, &entity, Unknown::Tell).await?;
+        // As for a clear: a detached one keeps its place in the order and asks nobody.
+        let unknown = if call.header.detached {
+            Unknown::Deliver(crate::config::Domain::Platform)
+        } else {
+            Unknown::Tell
+        };
+        let submitted = self.submit_clear_all(call, &entity, unknown).await?;
         let service = Arc::clone(self);
         later(async move {
             if submitted.committed().await? != [Outcome::Unknown] {
