@@ -59,8 +59,8 @@ def test_a_required_field_that_is_none(api: fm_api.FaultAPIsBase, name: str) -> 
 
 @pytest.mark.parametrize(("name", "value", "start"), LISTED)
 def test_a_value_outside_its_list(api: fm_api.FaultAPIsBase, name: str, value: Any, start: str) -> None:
+    fault = make_fault(**{name: value})
     for send in (lambda: api.set_fault(fault), lambda: api.set_faults([make_fault(), fault])):
-        fault = make_fault(**{name: value})
         with pytest.raises(fm_api.ClientException, match=f" {name} ") as refused:
             send()
         assert str(refused.value).startswith(start)
@@ -68,8 +68,8 @@ def test_a_value_outside_its_list(api: fm_api.FaultAPIsBase, name: str, value: A
 
 @pytest.mark.parametrize(("name", "value"), UNSENDABLE)
 def test_a_value_that_cannot_be_sent(api: fm_api.FaultAPIsBase, name: str, value: Any) -> None:
+    fault = make_fault(**{name: value})
     for send in (lambda: api.set_fault(fault), lambda: api.set_faults([make_fault(), fault])):
-        fault = make_fault(**{name: value})
         with pytest.raises(fm_api.ClientException, match=f"^{name}: "):
             send()
 
