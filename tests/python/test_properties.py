@@ -35,7 +35,9 @@ zones = st.none() | st.integers(-1439, 1439).map(
     lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes))
 )
 times = st.datetimes(
-    datetime.datetime(1, 1, 3), datetime.datetime(9999, 12, 28), timezones=zones
+    datetime.datetime(1, 1, 3),
+    datetime.datetime(9999, 12, 28),
+    timezones=zones,  # type: ignore[arg-type]
 )
 flags = st.booleans()
 
@@ -113,8 +115,9 @@ def test_any_list_of_faults_comes_back_equal(given_faults: list[fm_api.Fault]) -
     api = fm_api.FaultAPIsV2()
     assert api.set_faults(given_faults) is True
     for fault in given_faults:
-        [found] = api.get_faults_by_id(fault.alarm_id) or [None]
-        assert found is not None
+        listed = api.get_faults_by_id(fault.alarm_id)
+        assert listed is not None
+        [found] = listed
         assert found.as_dict() == expected_back(fault, str(found.uuid), found.timestamp)
     assert api.clear_faults_list([(fault.alarm_id, fault.entity_instance_id) for fault in given_faults]) is True
 
