@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -44,23 +43,7 @@ os.environ["FM_AGENT_SOCKET"] = str(AGENT_SOCKET)
 os.environ["FM_API_TIMEOUT_MS"] = "20000"
 os.environ["FM_API_READ_TIMEOUT_MS"] = "20000"
 
-from fm_api import constants, fm_api  # noqa: E402
-
-
-def make_fault(**changed: Any) -> fm_api.Fault:
-    """A fault that is right in every field but the changed ones."""
-    fields: dict[str, Any] = {
-        "alarm_id": "300.010",
-        "alarm_state": constants.FM_ALARM_STATE_SET,
-        "entity_type_id": "host.ml2driver",
-        "entity_instance_id": "host=compute-1.ml2driver=ovs",
-        "severity": constants.FM_ALARM_SEVERITY_MAJOR,
-        "reason_text": "driver is not in sync",
-        "alarm_type": constants.FM_ALARM_TYPE_3,
-        "probable_cause": constants.ALARM_PROBABLE_CAUSE_UNKNOWN,
-        "proposed_repair_action": "look at its log",
-    }
-    return fm_api.Fault(**{**fields, **changed})
+from fm_api import fm_api  # noqa: E402
 
 
 @pytest.fixture(params=[fm_api.FaultAPIs, fm_api.FaultAPIsV2], ids=["V1", "V2"])

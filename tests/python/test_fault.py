@@ -6,7 +6,7 @@ import pickle
 import threading
 
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import constants, fm_api
 
 FIELDS = [

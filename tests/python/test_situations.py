@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from callers import Caller, Outcome
-from conftest import BIN_DIR, PACKAGE_DIR, ROOT, make_fault
+from conftest import BIN_DIR, PACKAGE_DIR, ROOT
+from faults import make_fault
 from fm_api import fm_api
 from node import Controller, Node
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import fm_core
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import fm_api
 from old_package import TextApi, alarm_text, text_of
 
