@@ -7,6 +7,7 @@ that need it; nothing is skipped.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -97,19 +98,25 @@ def mute_agent() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def agent() -> Iterator[Path]:
     """The path of the socket of a real agent, standing alone, which the calls of this process reach."""
+    with run_agent(AGENT_SOCKET, Path(BASE.name)) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def run_agent(path: Path, base: Path) -> Iterator[Path]:
+    """A real agent, standing alone, at this socket, with its state and log in ``base``."""
     program = BIN_DIR / "fm-agent"
     if not os.access(program, os.X_OK):
         pytest.fail(f"{program} is missing: run `cargo build -p fm-agent` or set FM_TEST_BIN_DIR")
-    base = Path(BASE.name)
     environment = {name: text for name, text in os.environ.items() if not name.startswith("FM_")}
-    environment["FM_AGENT__AGENT__SOCKET"] = str(AGENT_SOCKET)
+    environment["FM_AGENT__AGENT__SOCKET"] = str(path)
     environment["FM_AGENT__AGENT__STATE_DIR"] = str(base / "state")
     log = base / "agent.log"
     with log.open("wb") as output:
         process = subprocess.Popen([program], env=environment, stdout=output, stderr=output)
     try:
-        wait_until_listening(process, AGENT_SOCKET, log)
-        yield AGENT_SOCKET
+        wait_until_listening(process, path, log)
+        yield path
         assert process.poll() is None, f"the agent ended during the tests:\n{log.read_text()}"
     finally:
         process.terminate()
