@@ -103,8 +103,7 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
         let max_in_flight =
             config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
         let (store, controller) = (Arc::clone(&store), controller.clone());
-        let worker =
-            Worker::new(*domain, store, controller, config.agent.entity_match, max_in_flight).await?;
+        let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
         workers.spawn(worker.run(delivering.clone()));
     }
     callers.spawn(listener.run(service, accepting.clone()));

@@ -1,6 +1,12 @@
 //! The agent as its callers and controllers meet it: the real program, real sockets, real disks, real
 //! HTTP. The controllers are stand-ins.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "what a helper of tests cannot do fails the test, and says why"
+)]
+
 mod bad_days;
 mod input;
 mod lifecycle;

@@ -11,7 +11,7 @@ use fm_rest_sim::{Sim, SimConfig};
 use serde_json::Value;
 
 /// How long a test waits for what must come; a busy machine is slow, a fault is for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A platform alarm of the catalogue.
 pub(crate) const ALARM_ID: &str = "100.103";
@@ -132,8 +132,14 @@ impl Node {
 
     /// Tells the agent to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the agent a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.agent.as_ref().unwrap().id();
-        assert!(Command::new("kill").arg(pid.to_string()).status().unwrap().success());
+        let sent = Command::new("kill").args(["-s", name]).arg(pid.to_string()).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Waits until the agent has ended.

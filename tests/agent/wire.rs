@@ -1,6 +1,7 @@
 //! Peers that do not speak as the client does: other versions, garbage, detached requests, floods.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -102,6 +103,18 @@ fn detached_requests_outlive_their_process() {
     drop(raw);
     wait_for("all of them", || standing(&sim).len() == 99 && node.waiting("platform") == 0);
     assert!(!standing(&sim).iter().any(|(entity, _)| entity == "host=c7"));
+}
+
+#[test]
+fn what_was_sent_is_taken_when_nobody_takes_the_answers() {
+    let node = Node::start("");
+    let mut raw = Raw::greeted(&node);
+    raw.0.shutdown(Shutdown::Read).unwrap();
+    for id in 0..500 {
+        raw.send(id, id % 2 == 0, &Request::Set(alarm(&format!("host=c{id}"))));
+    }
+    drop(raw);
+    wait_for("all of them", || node.client.list_by_id(ALARM_ID).is_ok_and(|alarms| alarms.len() == 500));
 }
 
 #[test]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from typing import Any
 
 import pytest
 from faults import make_fault
@@ -30,7 +31,8 @@ FIELDS = [
 
 @pytest.mark.parametrize("count", [9, 11, 12, 15])
 def test_arguments_by_position(count: int) -> None:
-    fault = fm_api.Fault(*FIELDS[:count])  # type: ignore[arg-type]
+    given: list[Any] = FIELDS[:count]
+    fault = fm_api.Fault(*given)
     defaults = dict(zip(FIELDS[9:], [False, False, None, None, False, False]))
     assert fault.as_dict() == {name: name if name in FIELDS[:count] else defaults[name] for name in FIELDS}
 

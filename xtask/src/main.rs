@@ -1,15 +1,23 @@
-//! The workspace's own chores, `cargo xtask <chore>`: generated files, and the Python package laid out
-//! for use without an installer.
+//! The workspace's own chores, `cargo xtask <chore>`: generated files, the C library and the Python package
+//! laid out for use without an installer, all tests, all lints, the demo.
 //!
 //! Invariants: a chore reads and writes inside the workspace only (and where it is told to), needs no
-//! network, and fails with what to do. No product code depends on this crate.
+//! network but package registries, and fails with what to do. No product code depends on this crate.
 
+mod c;
 mod csv;
+mod demo;
 mod generate;
+mod library;
+mod lint;
 mod python;
+mod steps;
+mod test;
+mod tools;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -24,11 +32,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Write the files that are generated from the tables in fm-common/data.
+    /// Write the files that are generated: from the tables in fm-common/data, and the C headers.
     Gen {
-        /// Write nothing; fail when a committed file differs from what the tables give.
+        /// Write nothing; fail when a committed file differs from what its sources give.
         #[arg(long)]
         check: bool,
+    },
+    /// Build libfmcommon and lay it out with headers and pkg-config file; prints the directory.
+    C {
+        /// Build optimised.
+        #[arg(long)]
+        release: bool,
+        /// Where to, from the workspace's root; the library's files in it are replaced.
+        #[arg(long, value_name = "DIR", default_value = "target/c")]
+        into: PathBuf,
     },
     /// Build the Python extension and lay the package out, ready for PYTHONPATH; prints the directory.
     Python {
@@ -39,14 +56,31 @@ enum Chore {
         #[arg(long, value_name = "DIR", default_value = "target/python")]
         into: PathBuf,
     },
+    /// Run every test there is.
+    Test,
+    /// Check the sources without running them.
+    Lint,
+    /// Raise the whole catalogue to two controllers, one of them killed at a time.
+    Demo,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match chore(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done when even the terminal is gone.
+            let _gone = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore(chore: Chore) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask does not lie in a workspace: the directory above it is missing")?;
-    let mut out = std::io::stdout().lock();
-    match Arguments::parse().chore {
+    let mut out = std::io::stdout();
+    match chore {
         Chore::Gen { check: false } => {
             for path in generate::write(root)? {
                 writeln!(out, "written: {}", path.display())?;
@@ -56,10 +90,17 @@ fn main() -> anyhow::Result<()> {
             generate::check(root)?;
             writeln!(out, "generated files are up to date")?;
         }
+        Chore::C { release, into } => {
+            let directory = c::lay_out(root, release, &into)?;
+            writeln!(out, "{}", directory.display())?;
+        }
         Chore::Python { release, into } => {
             let directory = python::lay_out(root, release, &into)?;
             writeln!(out, "{}", directory.display())?;
         }
+        Chore::Test => test::all(root)?,
+        Chore::Lint => lint::all(root)?,
+        Chore::Demo => demo::exec(root)?,
     }
     Ok(())
 }

@@ -11,7 +11,6 @@
 mod calls;
 mod convert;
 mod error;
-mod text;
 mod text_calls;
 
 use pyo3::pymodule;

@@ -5,12 +5,11 @@
 //! - None is 'none found' (for `set`: not done), False 'could not be done'; nothing found is no failure.
 
 use fm_common::client::{Client, ClientError};
-use fm_common::{Alarm, ErrorCode};
+use fm_common::{Alarm, ErrorCode, text};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use crate::calls::ask;
-use crate::text;
 
 /// What `set` answers to a clear: there is no alarm, so no uuid.
 const CLEARED: &str = "cleared";
@@ -208,10 +207,10 @@ fn read<T>(
 fn plain(call: &str, given: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     let reason = match given.cast::<PyString>().map(PyStringMethods::to_cow) {
         Ok(Ok(text)) => return Ok(Some(text.into_owned())),
-        Ok(Err(reason)) => format!("is not valid Unicode: {}", reason.value(given.py())),
-        Err(_) => format!("got {}", given.get_type().name()?),
+        Ok(Err(reason)) => format!("the text is not valid Unicode: {}", reason.value(given.py())),
+        Err(_) => format!("expected a text, got {}", given.get_type().name()?),
     };
-    log(given.py(), Level::Error, call, &format!("expected a text, {reason}"))?;
+    log(given.py(), Level::Error, call, &reason)?;
     Ok(None)
 }
 

@@ -151,3 +151,11 @@ fn a_missing_file_is_named() {
     let error = load(Some(Path::new("/nowhere/fm-agent.toml")), []).unwrap_err();
     assert!(error.to_string().starts_with("/nowhere/fm-agent.toml: "), "{error}");
 }
+
+#[test]
+fn the_guides_example_is_good() {
+    let guide = include_str!("../../../docs/operator.md");
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = load_text(example, &[]).unwrap();
+    assert!(config.platform.fm_rest_api.is_some() && config.openstack.is_some() && config.route.len() == 1);
+}

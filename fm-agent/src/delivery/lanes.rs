@@ -22,7 +22,6 @@ use crate::store::{Request, RequestKind};
 pub(super) struct Lanes {
     entries: BTreeMap<i64, Entry>,
     running: usize,
-    rule: EntityMatch,
     /// What was taken up to here may have been sent by an earlier run of the agent.
     doubtful_up_to: i64,
 }
@@ -40,7 +39,24 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     Alarm(AlarmKey),
-    Entity(String),
+    Entity { filter: String, rule: EntityMatch },
+}
+
+impl Target {
+    /// Whether the two must not go at the same time, nor overtake each other.
+    fn conflicts(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Alarm(one), Self::Alarm(other)) => one == other,
+            (Self::Alarm(key), Self::Entity { filter, rule })
+            | (Self::Entity { filter, rule }, Self::Alarm(key)) => {
+                rule.covers(filter, &key.entity_instance_id)
+            }
+            // When one lies under the other, what one clears may be what the other waits for.
+            (Self::Entity { filter: one, rule }, Self::Entity { filter: other, rule: others_rule }) => {
+                rule.covers(one, other) || others_rule.covers(other, one)
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +75,8 @@ pub(super) struct Next {
 }
 
 impl Lanes {
-    pub(super) fn new(rule: EntityMatch, doubtful_up_to: i64) -> Self {
-        Self { entries: BTreeMap::new(), running: 0, rule, doubtful_up_to }
+    pub(super) fn new(doubtful_up_to: i64) -> Self {
+        Self { entries: BTreeMap::new(), running: 0, doubtful_up_to }
     }
 
     /// Appends requests that come after all that were appended before.
@@ -71,7 +87,9 @@ impl Lanes {
                     Target::Alarm(alarm.key())
                 }
                 RequestKind::Clear { key } => Target::Alarm(key.clone()),
-                RequestKind::ClearAll { entity_instance_id } => Target::Entity(entity_instance_id.clone()),
+                RequestKind::ClearAll { entity_instance_id, rule } => {
+                    Target::Entity { filter: entity_instance_id.clone(), rule: *rule }
+                }
             };
             let in_doubt = request.seq <= self.doubtful_up_to;
             let entry = Entry { request, target, state: State::Ready, attempts: 0, in_doubt };
@@ -97,25 +115,21 @@ impl Lanes {
     }
 
     fn first_free(&self, now: Instant) -> Option<i64> {
+        // What is passed over holds back what conflicts with it: alarms by look-up, for there are many.
         let mut alarms: HashSet<&AlarmKey> = HashSet::new();
-        let mut entities: Vec<&str> = Vec::new();
+        let mut barriers: Vec<&Target> = Vec::new();
         for (seq, entry) in &self.entries {
             let due = match entry.state {
                 State::Ready => true,
                 State::Paused(until) => until <= now,
                 State::Running => false,
             };
+            let behind_a_barrier = || barriers.iter().any(|barrier| barrier.conflicts(&entry.target));
             let blocked = match &entry.target {
-                Target::Alarm(key) => {
-                    alarms.contains(key) || entities.iter().any(|filter| self.covers(filter, key))
-                }
-                Target::Entity(filter) => {
-                    // Two clear-alls conflict when one lies under the other: then what one clears may
-                    // be what the other waits for.
-                    alarms.iter().any(|key| self.covers(filter, key))
-                        || entities
-                            .iter()
-                            .any(|other| self.rule.covers(filter, other) || self.rule.covers(other, filter))
+                Target::Alarm(key) => alarms.contains(key) || behind_a_barrier(),
+                Target::Entity { filter, rule } => {
+                    behind_a_barrier()
+                        || alarms.iter().any(|key| rule.covers(filter, &key.entity_instance_id))
                 }
             };
             if due && !blocked {
@@ -125,14 +139,10 @@ impl Lanes {
                 Target::Alarm(key) => {
                     alarms.insert(key);
                 }
-                Target::Entity(filter) => entities.push(filter),
+                barrier @ Target::Entity { .. } => barriers.push(barrier),
             }
         }
         None
-    }
-
-    fn covers(&self, filter: &str, key: &AlarmKey) -> bool {
-        self.rule.covers(filter, &key.entity_instance_id)
     }
 
     /// When the next pause ends. One that has ended counts no more: what holds that request back now is

@@ -15,12 +15,12 @@ fn raise(seq: i64, alarm_id: &str, entity: &str) -> Request {
 }
 
 fn clear_all(seq: i64, entity: &str) -> Request {
-    let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned() };
+    let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned(), rule: EntityMatch::Component };
     Request { seq, taken_at: Timestamp::from_micros(0), kind }
 }
 
 fn lanes(requests: Vec<Request>) -> Lanes {
-    let mut lanes = Lanes::new(EntityMatch::Component, 0);
+    let mut lanes = Lanes::new(0);
     lanes.append(requests);
     lanes
 }
@@ -79,7 +79,7 @@ fn a_pause_holds_back_its_own_lane_only() {
 
 #[test]
 fn what_an_earlier_run_may_have_sent_is_in_doubt() {
-    let mut lanes = Lanes::new(EntityMatch::Component, 1);
+    let mut lanes = Lanes::new(1);
     lanes.append(vec![raise(1, "a", "h=1"), raise(2, "b", "h=1")]);
     let now = Instant::now();
     assert!(lanes.next(now).unwrap().in_doubt);
@@ -101,7 +101,7 @@ fn conflict(one: &Request, other: &Request) -> bool {
         _ => None,
     };
     let filter = |request: &Request| match &request.kind {
-        RequestKind::ClearAll { entity_instance_id } => Some(entity_instance_id.clone()),
+        RequestKind::ClearAll { entity_instance_id, .. } => Some(entity_instance_id.clone()),
         _ => None,
     };
     let covers = |filter: &str, entity: &str| EntityMatch::Component.covers(filter, entity);

@@ -4,7 +4,7 @@
 //! - Requests of one alarm go one at a time, in order; a clear-all waits for what it covers and holds
 //!   back what comes after it. Others go in parallel, as many as the controller takes cleanly.
 //! - A request leaves the store only after the controller has taken or refused it. One whose fate is
-//!   open is marked as in doubt, and so is all that waited when the agent started.
+//!   open is marked as in doubt, and so is what an earlier run of the agent may have sent.
 //! - A domain that is down is probed, nothing else. It never delays the other.
 //!
 //! It knows no HTTP and no SQL; what an answer means is the backend's business.

@@ -1,7 +1,6 @@
 //! One attempt at one request: what is asked of the backend, and what follows from its answer.
 
 use fm_common::AlarmKey;
-use fm_common::entity::EntityMatch;
 
 use crate::backend::{Backend, Clear, Delivered, Failure, FailureKind, Log, Raise};
 use crate::store::{Report, RequestKind};
@@ -29,12 +28,7 @@ pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
 }
 
 /// Makes the attempt.
-pub(super) async fn attempt(
-    backend: &dyn Backend,
-    next: Next,
-    standing: Option<String>,
-    rule: EntityMatch,
-) -> Outcome {
+pub(super) async fn attempt(backend: &dyn Backend, next: Next, standing: Option<String>) -> Outcome {
     let Next { request, in_doubt } = next;
     let seq = request.seq;
     let delivered = match request.kind {
@@ -42,7 +36,9 @@ pub(super) async fn attempt(
             backend.raise(&Raise { alarm: *alarm, uuid, standing, in_doubt }).await
         }
         RequestKind::Clear { key } => backend.clear(&Clear { key, standing }).await,
-        RequestKind::ClearAll { entity_instance_id } => backend.clear_all(&entity_instance_id, rule).await,
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            backend.clear_all(&entity_instance_id, rule).await
+        }
         RequestKind::Log { alarm, uuid } => backend.log(&Log { alarm: *alarm, uuid, in_doubt }).await,
     };
     follows(seq, delivered)

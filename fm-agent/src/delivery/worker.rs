@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fm_common::entity::EntityMatch;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
@@ -24,16 +23,21 @@ const WINDOW: usize = 4096;
 /// Requests read from the store at once.
 const CHUNK: usize = 256;
 
+/// How far ahead of the request that goes next the store is told what may have been sent: one commit for
+/// so many requests.
+const BEGUN_AHEAD: i64 = 64;
+
 /// The delivery of one domain.
 #[derive(Debug)]
 pub struct Worker {
     domain: Domain,
     store: Arc<Store>,
     controller: Controller,
-    rule: EntityMatch,
     wake: Arc<Notify>,
     lanes: Lanes,
     limit: InFlightLimit,
+    /// What may be sent: the store knows that requests up to here may have been.
+    begun: i64,
     /// The last request read from the store.
     read_up_to: i64,
     /// The store has more than what was read.
@@ -59,18 +63,17 @@ impl Worker {
         domain: Domain,
         store: Arc<Store>,
         controller: Controller,
-        rule: EntityMatch,
         max_in_flight: usize,
     ) -> Result<Self, StoreError> {
-        let doubtful_up_to = store.reader.last_seq().await?;
+        let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
         Ok(Self {
             domain,
             store,
             controller,
-            rule,
             wake,
-            lanes: Lanes::new(rule, doubtful_up_to),
+            lanes: Lanes::new(begun),
+            begun,
             limit: InFlightLimit::new(max_in_flight),
             read_up_to: 0,
             more: true,
@@ -91,13 +94,10 @@ impl Worker {
                 while self.lanes.running() < self.limit.get()
                     && let Some(next) = self.lanes.next(Instant::now())
                 {
-                    under_way.push(deliver(
-                        self.domain,
-                        Arc::clone(&self.store),
-                        self.controller.clone(),
-                        next,
-                        self.rule,
-                    ));
+                    if self.begin(next.request.seq).await {
+                        let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
+                        under_way.push(deliver(self.domain, store, controller, next));
+                    }
                 }
             }
             let due = if is_down {
@@ -134,6 +134,25 @@ impl Worker {
                     self.read_again_at = Some(Instant::now() + pause(1));
                     return;
                 }
+            }
+        }
+    }
+
+    /// Makes sure that an agent that follows this one would ask whether this request was sent.
+    async fn begin(&mut self, seq: i64) -> bool {
+        if seq <= self.begun {
+            return true;
+        }
+        let up_to = seq + BEGUN_AHEAD;
+        match self.store.writer.report(Report::Begun { domain: self.domain, up_to }).await {
+            Ok(()) => {
+                self.begun = up_to;
+                true
+            }
+            Err(error) => {
+                tracing::error!(domain = %self.domain, seq, %error, "a delivery cannot be begun");
+                self.again(seq, false);
+                false
             }
         }
     }
@@ -188,13 +207,7 @@ impl Worker {
 }
 
 /// Makes one attempt and records what became of it.
-async fn deliver(
-    domain: Domain,
-    store: Arc<Store>,
-    controller: Controller,
-    next: Next,
-    rule: EntityMatch,
-) -> Ended {
+async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next: Next) -> Ended {
     let seq = next.request.seq;
     let standing = match needs_standing(&next.request.kind) {
         Some(key) => match store.reader.controller_uuid(domain, key).await {
@@ -211,11 +224,13 @@ async fn deliver(
         None => None,
     };
     let kind = next.request.kind.name();
-    let outcome = attempt(&*controller.backend, next, standing, rule).await;
+    let outcome = attempt(&*controller.backend, next, standing).await;
     let recorded = match &outcome {
         Outcome::Finished { report, .. } => {
             match report {
-                Report::Done { .. } => tracing::debug!(%domain, seq, kind, "delivered"),
+                Report::Done { .. } | Report::Begun { .. } => {
+                    tracing::debug!(%domain, seq, kind, "delivered");
+                }
                 Report::Rejected { answer, .. } => {
                     tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
                 }

@@ -3,7 +3,10 @@
 //! Invariants:
 //! - Requests get their place in the order in which they arrived; answers leave as they are ready.
 //! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits.
-//! - A peer that does not take its answers is left after [`WRITE_LIMIT`].
+//! - A peer that has gone, or does not take its answers within [`WRITE_LIMIT`], gets no more of them; what
+//!   it has sent is taken all the same: a process may raise an alarm and exit.
+//! - Nobody waits for the answer to a detached request: one that finds no room is dropped.
+//! - What has arrived before the agent is told to stop is taken.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +83,7 @@ pub(super) async fn serve(
 ) {
     let (reader, writer) = stream.into_split();
     let mut frames = FrameReader::new(reader);
-    let mut answers = Answers { writer, buffer: Vec::new() };
+    let mut answers = Answers { writer, buffer: Vec::new(), gone: false };
     let greeted = tokio::select! {
         greeted = greet(&mut frames, &mut answers, &mut peer) => greeted,
         () = stop.cancelled() => Ok(false),
@@ -139,10 +143,15 @@ async fn exchange(
             biased;
             Some((header, kind, response)) = under_way.next() => {
                 note(peer, &header, kind, &response);
-                answers.response(header.id, &response).await?;
+                if header.detached {
+                    answers.offer(header.id, &response, peer).await?;
+                } else {
+                    answers.response(header.id, &response, peer).await?;
+                }
             }
-            frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
-                let Some(payload) = answers.or_tell(frame).await? else {
+            // Unconstrained: that nothing is ready must mean that nothing has arrived.
+            frame = unconstrained(frames.next(MAX_FRAME_BYTES)), if reading && under_way.len() < MOST_UNANSWERED => {
+                let Some(payload) = answers.or_tell(frame, peer).await? else {
                     reading = false;
                     continue;
                 };
@@ -153,10 +162,11 @@ async fn exchange(
                         let pending = service.begin(header, request).await;
                         under_way.push(async move { (header, kind, pending.await) });
                     }
-                    Err(error) => answers.response(header.id, &Err(not_understood(&error))).await?,
+                    Err(error) => answers.response(header.id, &Err(not_understood(&error)), peer).await?,
                 }
             }
-            () = stop.cancelled(), if reading => reading = false,
+            // Last, so that what has arrived is taken first.
+            () = stop.cancelled(), if reading && under_way.len() < MOST_UNANSWERED => reading = false,
         }
     }
     Ok(())
@@ -186,6 +196,8 @@ fn note(peer: &Peer, header: &RequestHeader, kind: &'static str, response: &Resp
 struct Answers {
     writer: OwnedWriteHalf,
     buffer: Vec<u8>,
+    /// Nobody takes answers any more.
+    gone: bool,
 }
 
 impl Answers {
@@ -195,26 +207,58 @@ impl Answers {
         self.send().await
     }
 
-    async fn response(&mut self, id: u64, response: &Response) -> Result<(), ConnectionError> {
+    async fn response(&mut self, id: u64, response: &Response, peer: &Peer) -> Result<(), CodecError> {
+        if self.gone {
+            return Ok(());
+        }
         self.buffer.clear();
         if let Err(error) = codec::encode_response(&mut self.buffer, id, response) {
             // Only a list that is too long for a frame comes here: the caller has to ask for less.
             let refusal = Refusal::new(ErrorCode::NotEnoughSpace, format!("the answer is too long: {error}"));
             codec::encode_response(&mut self.buffer, id, &Err(refusal))?;
         }
-        self.send().await
+        self.deliver(peer).await;
+        Ok(())
+    }
+
+    /// Answers a request whose peer need not look, if there is room for it now.
+    async fn offer(&mut self, id: u64, response: &Response, peer: &Peer) -> Result<(), CodecError> {
+        if self.gone {
+            return Ok(());
+        }
+        self.buffer.clear();
+        codec::encode_response(&mut self.buffer, id, response)?;
+        // What is there in part has to be followed by the rest.
+        if let Ok(written) = self.writer.try_write(&self.buffer) {
+            self.buffer.drain(..written);
+            self.deliver(peer).await;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, peer: &Peer) {
+        if let Err(error) = self.send().await {
+            tracing::debug!(%peer, %error, "answers are not taken any more");
+            self.gone = true;
+        }
     }
 
     /// Tells a peer that broke the framing why its connection ends, under the id 0.
     async fn or_tell(
         &mut self,
         frame: Result<Option<Vec<u8>>, FrameError>,
+        peer: &Peer,
     ) -> Result<Option<Vec<u8>>, ConnectionError> {
         match frame {
             Err(error @ (FrameError::TooLong { .. } | FrameError::Slow)) => {
                 let refusal = Refusal::new(ErrorCode::InvalidRequest, error.to_string());
-                self.response(0, &Err(refusal)).await?;
+                self.response(0, &Err(refusal), peer).await?;
                 Err(error.into())
+            }
+            // A peer that left without taking its answers: what it has begun still comes to its end.
+            Err(FrameError::Io(error)) => {
+                tracing::debug!(%peer, %error, "the connection failed");
+                Ok(None)
             }
             other => Ok(other?),
         }

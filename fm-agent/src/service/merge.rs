@@ -10,26 +10,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey};
 
 use crate::config::Domain;
-use crate::store::{Kept, Standing};
+use crate::store::{Kept, Standing, WaitingClearAll};
 
 /// What this node holds of the alarms in question.
 #[derive(Debug, Default)]
 pub(super) struct Local {
     pub(super) kept: Vec<Kept>,
-    pub(super) clear_alls: Vec<(Domain, String)>,
+    pub(super) clear_alls: Vec<WaitingClearAll>,
     /// Domains whose record is here.
     pub(super) here: BTreeSet<Domain>,
-    pub(super) rule: EntityMatch,
 }
 
 impl Local {
     /// Whether a clear-all that waits for this domain covers the entity.
     fn clearing(&self, domain: Domain, entity: &str) -> bool {
-        self.clear_alls.iter().any(|(owner, filter)| *owner == domain && self.rule.covers(filter, entity))
+        self.clear_alls.iter().any(|waiting| waiting.covers(domain, entity))
     }
 
     /// Lays this node's changes over what the controllers hold. Both sides hold only what the reader

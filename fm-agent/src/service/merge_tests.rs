@@ -1,6 +1,7 @@
 //! Each rule of laying this node's changes over the controllers' lists.
 
 use super::*;
+use fm_common::entity::EntityMatch;
 use fm_common::{AlarmType, ProbableCause, Severity, Timestamp};
 
 fn alarm(id: &str, entity: &str, uuid: &str, at: i64) -> Alarm {
@@ -19,6 +20,10 @@ fn kept(alarm: &Alarm, standing: Standing, pending: bool, controller_uuid: Optio
         pending,
         controller_uuid: controller_uuid.map(str::to_owned),
     }
+}
+
+fn clear_all(domain: Domain) -> WaitingClearAll {
+    WaitingClearAll { domain, entity_instance_id: "host=a".to_owned(), rule: EntityMatch::Component }
 }
 
 fn raised(alarm: &Alarm) -> Standing {
@@ -62,13 +67,12 @@ fn a_waiting_clear_all_hides_what_this_node_does_not_know() {
     let again = alarm("2", "host=a", "again", 9);
     let local = Local {
         kept: vec![kept(&again, raised(&again), true, None)],
-        clear_alls: vec![(Domain::Platform, "host=a".to_owned())],
+        clear_alls: vec![clear_all(Domain::Platform)],
         ..Local::default()
     };
     let list = vec![alarm("1", "host=a.port=1", "gone", 1), alarm("1", "host=ab", "stays", 2)];
     assert_eq!(uuids(local, list), ["stays", "again"]);
-    let other_domain =
-        Local { clear_alls: vec![(Domain::Openstack, "host=a".to_owned())], ..Local::default() };
+    let other_domain = Local { clear_alls: vec![clear_all(Domain::Openstack)], ..Local::default() };
     assert_eq!(uuids(other_domain, vec![alarm("1", "host=a", "stays", 1)]), ["stays"]);
 }
 

@@ -50,8 +50,7 @@ impl Service {
 
     async fn clear_all_waits(&self, domain: Domain, key: &AlarmKey) -> Result<bool, Refusal> {
         let waiting = self.store.reader.clear_alls().await?;
-        let covers = |filter: &str| self.rule.covers(filter, &key.entity_instance_id);
-        Ok(waiting.iter().any(|(owner, filter)| *owner == domain && covers(filter)))
+        Ok(waiting.iter().any(|clear_all| clear_all.covers(domain, &key.entity_instance_id)))
     }
 
     pub(super) fn list(
@@ -93,7 +92,6 @@ impl Service {
             kept,
             clear_alls,
             here: self.links.iter().filter(|(_, link)| link.is_here()).map(|(domain, _)| *domain).collect(),
-            rule: self.rule,
         };
         let alarms = local.over(lists);
         if alarms.is_empty() { Err(not_found(described(&query))) } else { Ok(Answer::Alarms(alarms)) }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Call, Pending, Service, invalid, later, not_found};
 use crate::backend::Query;
-use crate::store::{Batch, Op, Outcome, Standing, Unknown};
+use crate::store::{Batch, Op, Outcome, Standing, Submitted, Unknown};
 
 impl Service {
     pub(super) async fn set(self: &Arc<Self>, call: Call, mut alarm: Alarm) -> Result<Pending, Refusal> {
@@ -97,7 +97,13 @@ impl Service {
             return Err(invalid("entity_instance_id: is empty; clear-all needs the entity to clear"));
         }
         AlarmKey::new("any", &entity).validate().map_err(invalid)?;
-        let submitted = self.submit_clear_all(call, &entity, Unknown::Tell).await?;
+        // As for a clear: a detached one keeps its place in the order and asks nobody.
+        let unknown = if call.header.detached {
+            Unknown::Deliver(crate::config::Domain::Platform)
+        } else {
+            Unknown::Tell
+        };
+        let submitted = self.submit_clear_all(call, &entity, unknown).await?;
         let service = Arc::clone(self);
         later(async move {
             if submitted.committed().await? != [Outcome::Unknown] {
@@ -131,7 +137,7 @@ impl Service {
         call: Call,
         entity: &str,
         unknown: Unknown,
-    ) -> Result<crate::store::Submitted<Vec<Outcome>>, Refusal> {
+    ) -> Result<Submitted, Refusal> {
         let op = Op::ClearAll {
             entity_instance_id: entity.to_owned(),
             rule: self.rule,

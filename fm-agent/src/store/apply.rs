@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 
-use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -34,7 +33,7 @@ pub(super) struct Apply<'a> {
 impl Apply<'_> {
     /// Applies a batch, one outcome a change.
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
-        batch.ops.iter().map(|op| self.op(op, batch.token)).collect()
+        batch.ops.iter().map(|op| self.op(op)).collect()
     }
 
     /// The outcomes of a batch that was taken before, from what is kept of it.
@@ -56,18 +55,18 @@ impl Apply<'_> {
             .collect()
     }
 
-    fn op(&mut self, op: &Op, token: Option<Token>) -> Result<Outcome, StoreError> {
+    fn op(&mut self, op: &Op) -> Result<Outcome, StoreError> {
         match op {
-            Op::Raise { domain, alarm } => self.raise(*domain, alarm, token),
-            Op::Log { domain, alarm } => self.log(*domain, alarm, token),
-            Op::Clear { key, unknown } => self.clear(key, *unknown, token),
+            Op::Raise { domain, alarm } => self.raise(*domain, alarm),
+            Op::Log { domain, alarm } => self.log(*domain, alarm),
+            Op::Clear { key, unknown } => self.clear(key, *unknown),
             Op::ClearAll { entity_instance_id, rule, unknown, domains } => {
-                self.clear_all(entity_instance_id, *rule, *unknown, domains, token)
+                self.clear_all(entity_instance_id, *rule, *unknown, domains)
             }
         }
     }
 
-    fn raise(&mut self, domain: Domain, alarm: &Alarm, token: Option<Token>) -> Result<Outcome, StoreError> {
+    fn raise(&mut self, domain: Domain, alarm: &Alarm) -> Result<Outcome, StoreError> {
         let row = tables::find_alarm(self.connection, &alarm.key())?;
         if let Some(AlarmRow { kept, pending }) = &row
             && let Standing::Raised(standing) = &kept.standing
@@ -79,7 +78,7 @@ impl Apply<'_> {
             if kept.domain == domain && standing.same_content(alarm) {
                 if pending.is_none() && !self.here.contains(&domain) {
                     let check = fresh_uuid(alarm, Some(kept));
-                    let seq = self.request(domain, &raise_request(alarm, check), token)?;
+                    let seq = self.request(domain, &raise_request(alarm, check))?;
                     tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
                 }
                 return Ok(Outcome::Raised(uuid));
@@ -87,7 +86,7 @@ impl Apply<'_> {
         }
         let previous = row.map(|row| row.kept);
         if let Some(kept) = previous.as_ref().filter(|kept| kept.domain != domain) {
-            self.leave(kept, token)?;
+            self.leave(kept)?;
         }
         let previous = previous.filter(|kept| kept.domain == domain);
         let uuid = fresh_uuid(alarm, previous.as_ref());
@@ -95,7 +94,7 @@ impl Apply<'_> {
             tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;
             None
         } else {
-            Some(self.request(domain, &raise_request(alarm, uuid), token)?)
+            Some(self.request(domain, &raise_request(alarm, uuid))?)
         };
         let kept = Kept {
             key: alarm.key(),
@@ -108,28 +107,23 @@ impl Apply<'_> {
         Ok(Outcome::Raised(uuid_of(alarm)))
     }
 
-    fn log(&mut self, domain: Domain, alarm: &Alarm, token: Option<Token>) -> Result<Outcome, StoreError> {
+    fn log(&mut self, domain: Domain, alarm: &Alarm) -> Result<Outcome, StoreError> {
         let uuid = uuid_of(alarm);
         if self.here.contains(&domain) {
             tables::insert_event(self.connection, "log", alarm, &uuid, self.max_events)?;
         } else {
             let kind = RequestKind::Log { alarm: Box::new(alarm.clone()), uuid: uuid.clone() };
-            self.request(domain, &kind, token)?;
+            self.request(domain, &kind)?;
         }
         Ok(Outcome::Logged(uuid))
     }
 
-    fn clear(
-        &mut self,
-        key: &AlarmKey,
-        unknown: Unknown,
-        token: Option<Token>,
-    ) -> Result<Outcome, StoreError> {
+    fn clear(&mut self, key: &AlarmKey, unknown: Unknown) -> Result<Outcome, StoreError> {
         let row = tables::find_alarm(self.connection, key)?;
         match (row, unknown) {
             (Some(AlarmRow { kept, .. }), _) => {
                 match &kept.standing {
-                    Standing::Raised(_) => self.clear_kept(kept, token)?,
+                    Standing::Raised(_) => self.clear_kept(kept)?,
                     // A clear of it waits already.
                     Standing::Cleared => {}
                 }
@@ -143,7 +137,7 @@ impl Apply<'_> {
                     pending: true,
                     controller_uuid: None,
                 };
-                self.clear_kept(kept, token)?;
+                self.clear_kept(kept)?;
                 Ok(Outcome::Cleared)
             }
             (None, _) => Ok(Outcome::Unknown),
@@ -151,11 +145,11 @@ impl Apply<'_> {
     }
 
     /// Clears an alarm in the domain recorded for it.
-    fn clear_kept(&mut self, kept: Kept, token: Option<Token>) -> Result<(), StoreError> {
+    fn clear_kept(&mut self, kept: Kept) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
             return self.forget(&kept);
         }
-        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }, token)?;
+        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() })?;
         let cleared = Kept { standing: Standing::Cleared, ..kept };
         tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))
     }
@@ -170,11 +164,15 @@ impl Apply<'_> {
     }
 
     /// Clears an alarm where it stood before it moved to another domain.
-    fn leave(&mut self, kept: &Kept, token: Option<Token>) -> Result<(), StoreError> {
+    fn leave(&mut self, kept: &Kept) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
             return self.forget(kept);
         }
-        self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }, token).map(drop)
+        if kept.standing == Standing::Cleared {
+            // A clear of it waits there already.
+            return Ok(());
+        }
+        self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }).map(drop)
     }
 
     fn clear_all(
@@ -183,38 +181,31 @@ impl Apply<'_> {
         rule: EntityMatch,
         unknown: Unknown,
         domains: &[Domain],
-        token: Option<Token>,
     ) -> Result<Outcome, StoreError> {
-        let covered: Vec<AlarmRow> = tables::alarms_by_prefix(self.connection, None, entity)?
-            .into_iter()
-            .filter(|row| rule.covers(entity, &row.kept.key.entity_instance_id))
-            .collect();
-        if covered.is_empty() && unknown == Unknown::Tell {
-            return Ok(Outcome::Unknown);
-        }
         let (here, away): (Vec<Domain>, Vec<Domain>) =
             domains.iter().partition(|domain| self.here.contains(domain));
-        for row in covered.iter().filter(|row| here.contains(&row.kept.domain)) {
-            self.forget(&row.kept)?;
+        let mut covered = tables::covered(self.connection, entity, rule)?;
+        covered.retain(|place| domains.contains(&place.domain));
+        if covered.is_empty() && (unknown == Unknown::Tell || away.is_empty()) {
+            return Ok(Outcome::Unknown);
+        }
+        for place in covered.iter().filter(|place| here.contains(&place.domain)) {
+            if let Some(row) = tables::find_alarm(self.connection, &place.key)? {
+                self.forget(&row.kept)?;
+            }
         }
         for domain in away {
-            let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned() };
-            let seq = self.request(domain, &kind, token)?;
-            for row in covered.iter().filter(|row| row.kept.domain == domain) {
-                let cleared = Kept { standing: Standing::Cleared, ..row.kept.clone() };
-                tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))?;
+            let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned(), rule };
+            let seq = self.request(domain, &kind)?;
+            for place in covered.iter().filter(|place| place.domain == domain) {
+                tables::put_cleared(self.connection, &place.key, seq)?;
             }
         }
         Ok(Outcome::Cleared)
     }
 
-    fn request(
-        &mut self,
-        domain: Domain,
-        kind: &RequestKind,
-        token: Option<Token>,
-    ) -> Result<i64, StoreError> {
-        let seq = tables::insert_request(self.connection, domain, kind, token)?;
+    fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
+        let seq = tables::insert_request(self.connection, domain, kind)?;
         self.woken.insert(domain);
         Ok(seq)
     }

@@ -18,24 +18,79 @@ const MAX_REJECTED: i64 = 10_000;
 
 /// Applies a report. A request that is gone already is passed over.
 pub(super) fn report(connection: &Connection, report: &Report) -> Result<(), StoreError> {
-    let (seq, uuid) = match report {
-        Report::Done { seq, uuid } => (*seq, uuid.clone()),
+    match report {
+        Report::Done { seq, uuid } => match leave(connection, *seq)? {
+            Some((domain, request)) => done(connection, domain, &request, uuid.clone()),
+            None => Ok(()),
+        },
         Report::Rejected { seq, answer } => {
             keep_rejected(connection, *seq, answer)?;
-            (*seq, None)
+            match leave(connection, *seq)? {
+                Some((_, request)) => rejected(connection, &request),
+                None => Ok(()),
+            }
         }
-    };
-    let Some((domain, request)) = tables::find_request(connection, seq)? else { return Ok(()) };
+        Report::Begun { domain, up_to } => tables::put_begun(connection, *domain, *up_to),
+    }
+}
+
+/// Takes a request off the queue: before all else, for on a full disk it makes the room that the rest
+/// needs.
+fn leave(connection: &Connection, seq: i64) -> Result<Option<(Domain, Request)>, StoreError> {
+    let found = tables::find_request(connection, seq)?;
     tables::delete_request(connection, seq)?;
+    Ok(found)
+}
+
+/// The controller has taken the request.
+fn done(
+    connection: &Connection,
+    domain: Domain,
+    request: &Request,
+    uuid: Option<String>,
+) -> Result<(), StoreError> {
     match &request.kind {
-        RequestKind::Raise { alarm, .. } => raised(connection, domain, &request, &alarm.key(), uuid),
-        RequestKind::Clear { key } => cleared(connection, domain, seq, key),
-        RequestKind::ClearAll { .. } => {
-            let sql = "DELETE FROM alarm WHERE pending = ?1 AND alarm IS NULL";
-            connection.prepare_cached(sql)?.execute([seq])?;
-            Ok(())
+        RequestKind::Raise { alarm, .. } => raised(connection, domain, request, &alarm.key(), uuid),
+        RequestKind::Clear { key } => match tables::find_alarm(connection, key)? {
+            Some(row) if row.kept.domain == domain => cleared(connection, request.seq, key, row.pending),
+            _ => Ok(()),
+        },
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            let covered = tables::covered(connection, entity_instance_id, *rule)?;
+            covered
+                .iter()
+                .filter(|place| place.domain == domain)
+                .try_for_each(|place| cleared(connection, request.seq, &place.key, place.pending))
         }
         RequestKind::Log { .. } => Ok(()),
+    }
+}
+
+/// The controller refuses the request: what stood there before stands there still.
+fn rejected(connection: &Connection, request: &Request) -> Result<(), StoreError> {
+    match &request.kind {
+        RequestKind::Raise { alarm, .. } => refused(connection, request.seq, &alarm.key()),
+        RequestKind::Clear { key } => refused(connection, request.seq, key),
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            tables::covered(connection, entity_instance_id, *rule)?
+                .iter()
+                .try_for_each(|place| refused(connection, request.seq, &place.key))
+        }
+        RequestKind::Log { .. } => Ok(()),
+    }
+}
+
+/// Nothing more waits for an alarm whose latest request was refused.
+fn refused(connection: &Connection, seq: i64, key: &AlarmKey) -> Result<(), StoreError> {
+    let row = tables::find_alarm(connection, key)?;
+    let Some(AlarmRow { kept, .. }) = row.filter(|row| row.pending == Some(seq)) else { return Ok(()) };
+    match &kept {
+        // An earlier raise of it stands, so a clear has to find it.
+        Kept { standing: Standing::Raised(_), controller_uuid: Some(_), .. } => {
+            tables::put_alarm(connection, &AlarmRow::new(kept, None))
+        }
+        // A clear that is asked for again has to be sent again.
+        _ => tables::delete_alarm(connection, key),
     }
 }
 
@@ -77,23 +132,25 @@ fn raised(
     }
 }
 
-fn cleared(connection: &Connection, domain: Domain, seq: i64, key: &AlarmKey) -> Result<(), StoreError> {
-    match tables::find_alarm(connection, key)? {
-        Some(row) if row.pending == Some(seq) => tables::delete_alarm(connection, key),
-        Some(AlarmRow { kept, pending }) if kept.domain == domain => {
-            let kept = Kept { controller_uuid: None, ..kept };
-            tables::put_alarm(connection, &AlarmRow::new(kept, pending))
-        }
-        _ => Ok(()),
+/// The controller does not hold the alarm. It is forgotten, unless a later request about it waits.
+fn cleared(
+    connection: &Connection,
+    seq: i64,
+    key: &AlarmKey,
+    pending: Option<i64>,
+) -> Result<(), StoreError> {
+    if pending == Some(seq) {
+        return tables::delete_alarm(connection, key);
     }
+    tables::forget_controller_uuid(connection, key)
 }
 
 fn keep_rejected(connection: &Connection, seq: i64, answer: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO rejected
-                 (seq, domain, kind, alarm_id, entity, uuid, alarm, taken_at, rejected_at, answer)
-             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, taken_at, ?2, ?3
+                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer)
+             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3
              FROM request WHERE seq = ?1",
         )?
         .execute(params![seq, Timestamp::now().as_micros(), answer])?;

@@ -19,6 +19,7 @@ mod reader;
 mod schema;
 mod settle;
 mod tables;
+mod tokens;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,14 +29,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
 
 pub use error::{StoreError, StoreErrorKind};
-pub use model::{Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting};
+pub use model::{
+    Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+};
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
+
+/// The database's file in the state directory.
+const DATABASE: &str = "fm-agent.db";
 
 /// What the store needs to know.
 #[derive(Debug, Clone)]
@@ -50,7 +57,8 @@ pub struct StoreOptions {
     pub max_events: u32,
 }
 
-/// An open store. Dropping it does not stop the writer: [`Writer::stop`] does.
+/// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or
+/// [`Writer::stop`] has returned.
 #[derive(Debug)]
 pub struct Store {
     /// The way to change it.
@@ -58,7 +66,6 @@ pub struct Store {
     /// The way to look at it.
     pub reader: Reader,
     wakes: BTreeMap<Domain, Arc<Notify>>,
-    _lock: File,
 }
 
 impl Store {
@@ -75,16 +82,20 @@ impl Store {
             .create(directory)
             .map_err(|error| StoreError::path("cannot make the state directory", directory, &error))?;
         let lock = lock(directory)?;
-        let path = directory.join("fm-agent.db");
-        let mut connection = schema::open(&path, options.durability)?;
+        let connection = schema::open(&directory.join(DATABASE), options.durability)?;
+        Self::start(options, connection, lock)
+    }
+
+    /// Starts the writer on an open database whose directory is held.
+    fn start(options: &StoreOptions, mut connection: Connection, lock: File) -> Result<Self, StoreError> {
         settle::settle(&mut connection, &options.domains, options.max_events)?;
         let here: BTreeSet<Domain> =
             options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
-        let reader = Reader::open(&path)?;
-        let writer = Writer::start(connection, here, options.max_events, wakes.clone())?;
-        Ok(Self { writer, reader, wakes, _lock: lock })
+        let reader = Reader::open(&options.state_dir.join(DATABASE))?;
+        let writer = Writer::start(connection, lock, here, options.max_events, wakes.clone())?;
+        Ok(Self { writer, reader, wakes })
     }
 
     /// What is signalled when a request for this domain has been committed.
@@ -93,7 +104,7 @@ impl Store {
     }
 }
 
-/// Takes the state directory for this process; the lock goes with the process.
+/// Takes the state directory for as long as the file is open; the lock goes with the process.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("fm-agent.lock");
     let failed = |error: std::io::Error| StoreError::path("cannot lock the state directory", &path, &error);
@@ -108,7 +119,7 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
-            let holder = fs::read_to_string(&path).unwrap_or_default();
+            let holder = fs::read_to_string(&path).unwrap_or_else(|error| error.to_string());
             let reason = format!(
                 "the state directory {} is in use by another fm-agent (pid {}): stop it, or give this one its own",
                 directory.display(),

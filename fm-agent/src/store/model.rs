@@ -104,6 +104,8 @@ pub enum RequestKind {
     ClearAll {
         /// The entity instance id.
         entity_instance_id: String,
+        /// How it matches: as it did when the request was taken, whatever the configuration says since.
+        rule: EntityMatch,
     },
     /// Record this log.
     Log {
@@ -132,6 +134,31 @@ pub enum Report {
         /// What the controller said.
         answer: String,
     },
+    /// Requests of this domain up to this place may be sent from now on.
+    Begun {
+        /// The domain.
+        domain: Domain,
+        /// The place.
+        up_to: i64,
+    },
+}
+
+/// A clear-all that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingClearAll {
+    /// The domain it waits for.
+    pub domain: Domain,
+    /// The entity instance id.
+    pub entity_instance_id: String,
+    /// How it matches.
+    pub rule: EntityMatch,
+}
+
+impl WaitingClearAll {
+    /// Whether it is about to clear an alarm of this domain on this entity.
+    pub fn covers(&self, domain: Domain, entity_instance_id: &str) -> bool {
+        self.domain == domain && self.rule.covers(&self.entity_instance_id, entity_instance_id)
+    }
 }
 
 /// What this node holds of one alarm.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
-use super::model::{Kept, Request, Waiting};
+use super::model::{Kept, Request, Waiting, WaitingClearAll};
 use super::{schema, tables};
 use crate::config::Domain;
 
@@ -37,7 +37,7 @@ impl Reader {
         &self,
         alarm_id: Option<String>,
         prefix: String,
-    ) -> Result<(Vec<Kept>, Vec<(Domain, String)>), StoreError> {
+    ) -> Result<(Vec<Kept>, Vec<WaitingClearAll>), StoreError> {
         self.run(move |connection| {
             let moment = connection.unchecked_transaction()?;
             let rows = tables::alarms_by_prefix(&moment, alarm_id.as_deref(), &prefix)?;
@@ -47,8 +47,8 @@ impl Reader {
         .await
     }
 
-    /// Entities of the clear-alls that wait, with their domains.
-    pub async fn clear_alls(&self) -> Result<Vec<(Domain, String)>, StoreError> {
+    /// The clear-alls that wait, in order.
+    pub async fn clear_alls(&self) -> Result<Vec<WaitingClearAll>, StoreError> {
         self.run(tables::waiting_clear_alls).await
     }
 
@@ -71,13 +71,9 @@ impl Reader {
         .await
     }
 
-    /// The place of the newest request ever taken; 0 when there was none.
-    pub async fn last_seq(&self) -> Result<i64, StoreError> {
-        self.run(|connection| {
-            let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'request'";
-            Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(0))
-        })
-        .await
+    /// Up to which place requests of a domain may have been sent by this or an earlier run of the agent.
+    pub async fn begun(&self, domain: Domain) -> Result<i64, StoreError> {
+        self.run(move |connection| tables::begun(connection, domain)).await
     }
 
     /// The uuid under which the controller of this domain holds an alarm, as far as this node knows.

@@ -8,6 +8,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 
@@ -25,7 +26,7 @@ const MIGRATIONS: &[&str] = &["
         entity   TEXT NOT NULL,
         uuid     TEXT NOT NULL,     -- raise, log: the uuid at the controller
         alarm    TEXT NOT NULL,     -- raise, log: the alarm as JSON
-        token    BLOB NOT NULL,     -- of the call that it came with
+        rule     TEXT NOT NULL,     -- clear_all: how the entity matches
         taken_at INTEGER NOT NULL   -- microseconds since the epoch
     ) STRICT;
     CREATE INDEX request_by_domain ON request (domain, seq);
@@ -41,7 +42,6 @@ const MIGRATIONS: &[&str] = &["
         controller_uuid TEXT,             -- under which the controller holds it
         PRIMARY KEY (alarm_id, entity)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX alarm_pending ON alarm (pending) WHERE pending IS NOT NULL;
 
     -- Requests that a controller refused for good, with its words.
     CREATE TABLE rejected (
@@ -52,6 +52,7 @@ const MIGRATIONS: &[&str] = &["
         entity      TEXT NOT NULL,
         uuid        TEXT NOT NULL,
         alarm       TEXT NOT NULL,
+        rule        TEXT NOT NULL,
         taken_at    INTEGER NOT NULL,
         rejected_at INTEGER NOT NULL,
         answer      TEXT NOT NULL
@@ -67,6 +68,25 @@ const MIGRATIONS: &[&str] = &["
         alarm    TEXT NOT NULL,
         at       INTEGER NOT NULL
     ) STRICT;
+
+    -- The calls that were taken: the newest, in slots that are used in turn.
+    CREATE TABLE token (
+        slot   INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL,    -- of the call, counted from 0
+        token  BLOB NOT NULL
+    ) STRICT;
+
+    -- Requests of a domain up to this place may have been sent; later ones have not.
+    CREATE TABLE begun (
+        domain TEXT PRIMARY KEY,
+        up_to  INTEGER NOT NULL     -- seq of a request
+    ) STRICT, WITHOUT ROWID;
+
+    -- The configured domains that the tables above agree with.
+    CREATE TABLE settled (
+        domain TEXT PRIMARY KEY,
+        here   INTEGER NOT NULL     -- 1: the domain's record is here
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
@@ -77,23 +97,29 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, St
     create(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
-        Connection::open_with_flags(path, flags).map_err(|error| named(path, error.into()))?;
-    prepare(&mut connection, durability).map_err(|error| named(path, error))?;
+        Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
+    prepare(&mut connection, durability).map_err(|error| named(path, &error))?;
     Ok(connection)
 }
 
 /// Opens the database for reading beside the writer.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| named(path, error.into()))?;
-    set(&connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
-    set(&connection, "query_only", 1)?;
-    set(&connection, "cache_size", -2048)?;
-    Ok(connection)
+    let prepared =
+        Connection::open_with_flags(path, flags).map_err(StoreError::from).and_then(|connection| {
+            set(&connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
+            set(&connection, "query_only", 1)?;
+            set(&connection, "cache_size", -2048)?;
+            Ok(connection)
+        });
+    prepared.map_err(|error| named(path, &error))
 }
 
 fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), StoreError> {
     set(connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    // Closing would write the WAL into the database, and a newer agent's files are not this one's to touch.
+    let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(no_checkpoint, true)?;
     let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if applied > known {
@@ -103,6 +129,7 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
         );
         return Err(StoreError::new(StoreErrorKind::Newer, reason));
     }
+    connection.set_db_config(no_checkpoint, false)?;
     set(connection, "journal_mode", "wal".to_owned())?;
     // FULL flushes the WAL at each commit; NORMAL only at checkpoints, so a commit survives the
     // process and not the power.
@@ -149,6 +176,6 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::path("cannot make the database", path, &error))
 }
 
-fn named(path: &Path, error: StoreError) -> StoreError {
+fn named(path: &Path, error: &StoreError) -> StoreError {
     StoreError::new(error.kind, format!("{}: {error}", path.display()))
 }

@@ -1,11 +1,14 @@
-//! What a changed configuration means for what the store holds; done once, at the start.
+//! What a changed configuration means for what the store holds; done once, at the start after the change.
 //!
-//! Invariants: no request and no alarm is stranded in a domain that is gone, that has become this
-//! node's own, or that has got a controller.
+//! Invariants:
+//! - No request and no alarm is stranded in a domain that is gone, that has become this node's own, or
+//!   that has got a controller.
+//! - A start with the configuration of the last one looks at no alarm and no request.
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
+use fm_common::AlarmKey;
+use rusqlite::{Connection, params};
 
 use super::error::StoreError;
 use super::model::{Kept, RequestKind, Standing};
@@ -18,6 +21,14 @@ pub(super) fn settle(
     domains: &BTreeMap<Domain, bool>,
     max_events: u32,
 ) -> Result<(), StoreError> {
+    let settled: BTreeMap<String, bool> = connection
+        .prepare("SELECT domain, here FROM settled")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let wanted = domains.iter().map(|(domain, here)| (domain.name().to_owned(), *here)).collect();
+    if settled == wanted {
+        return Ok(());
+    }
     let transaction = connection.transaction()?;
     for domain in Domain::ALL.iter().filter(|domain| !domains.contains_key(domain)) {
         fall_back(&transaction, *domain)?;
@@ -29,19 +40,44 @@ pub(super) fn settle(
             hand_over(&transaction, *domain)?;
         }
     }
+    transaction.execute("DELETE FROM settled", [])?;
+    for (domain, here) in domains {
+        transaction
+            .execute("INSERT INTO settled (domain, here) VALUES (?1, ?2)", params![domain.name(), here])?;
+    }
     transaction.commit()?;
     Ok(())
 }
 
-/// A domain that is not configured falls back to the platform.
+/// A domain that is not configured falls back to the platform. The platform's controller knows nothing
+/// of what stood at the other: what still waits is for alarms that belong to that domain, and must not
+/// hit an alarm that has moved to the platform since.
 fn fall_back(connection: &Connection, domain: Domain) -> Result<(), StoreError> {
-    let to = Domain::Platform.name();
-    connection.execute("UPDATE request SET domain = ?1 WHERE domain = ?2", [to, domain.name()])?;
-    // The platform's controller knows nothing of what stood at the other.
+    let (from, to) = (domain.name(), Domain::Platform.name());
     connection.execute(
-        "UPDATE alarm SET domain = ?1, controller_uuid = NULL WHERE domain = ?2",
-        [to, domain.name()],
+        "DELETE FROM request WHERE domain = ?1 AND kind IN ('raise', 'clear') AND NOT EXISTS
+             (SELECT 1 FROM alarm WHERE alarm.alarm_id = request.alarm_id
+                  AND alarm.entity = request.entity AND alarm.domain = ?1)",
+        [from],
     )?;
+    // A clear-all would clear the platform's alarms, too: what it means here is cleared one by one.
+    let cleared: Vec<AlarmKey> = connection
+        .prepare(
+            "SELECT alarm_id, entity FROM alarm WHERE domain = ?1 AND pending IN
+                 (SELECT seq FROM request WHERE kind = 'clear_all') ORDER BY pending",
+        )?
+        .query_map([from], |row| Ok(AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
+    for key in cleared {
+        let seq = tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() })?;
+        tables::put_cleared(connection, &key, seq)?;
+    }
+    connection.execute("DELETE FROM request WHERE domain = ?1 AND kind = 'clear_all'", [from])?;
+    connection.execute("UPDATE alarm SET controller_uuid = NULL WHERE domain = ?1", [from])?;
+    for table in ["request", "rejected", "alarm"] {
+        let sql = format!("UPDATE {table} SET domain = ?1 WHERE domain = ?2");
+        connection.execute(&sql, [to, from])?;
+    }
     Ok(())
 }
 
@@ -76,10 +112,15 @@ fn hand_over(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
     while let Some(row) = rows.next()? {
         waiting.push(tables::kept(row)?.kept);
     }
+    let raised_at = |kept: &Kept| match &kept.standing {
+        Standing::Raised(alarm) => alarm.timestamp,
+        Standing::Cleared => None,
+    };
+    waiting.sort_by_key(raised_at);
     for kept in waiting {
         let Standing::Raised(alarm) = &kept.standing else { continue };
         let kind = RequestKind::Raise { alarm: alarm.clone(), uuid: super::apply::uuid_of(alarm) };
-        let seq = tables::insert_request(connection, domain, &kind, None)?;
+        let seq = tables::insert_request(connection, domain, &kind)?;
         tables::put_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
     }
     Ok(())

@@ -1,15 +1,13 @@
 //! Rows of the tables to the types of `model` and back. One function a statement; no decisions.
 
+use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::error::{StoreError, StoreErrorKind};
-use super::model::{Kept, Request, RequestKind, Standing};
+use super::model::{Kept, Request, RequestKind, Standing, WaitingClearAll};
 use crate::config::Domain;
-
-/// Calls without a token, such as the agent's own, are stored with this one.
-const NO_TOKEN: Token = [0; 16];
 
 impl RequestKind {
     /// The word for this kind in the store and in logs.
@@ -28,40 +26,37 @@ pub(super) fn insert_request(
     connection: &Connection,
     domain: Domain,
     kind: &RequestKind,
-    token: Option<Token>,
 ) -> Result<i64, StoreError> {
-    let (alarm_id, entity, uuid, alarm) = match kind {
+    let (key, uuid, alarm, rule) = match kind {
         RequestKind::Raise { alarm, uuid } | RequestKind::Log { alarm, uuid } => {
-            let key = alarm.key();
-            (key.alarm_id, key.entity_instance_id, uuid.as_str(), serde_json::to_string(alarm)?)
+            (alarm.key(), uuid.as_str(), serde_json::to_string(alarm)?, "")
         }
-        RequestKind::Clear { key } => {
-            (key.alarm_id.clone(), key.entity_instance_id.clone(), "", String::new())
-        }
-        RequestKind::ClearAll { entity_instance_id } => {
-            (String::new(), entity_instance_id.clone(), "", String::new())
+        RequestKind::Clear { key } => (key.clone(), "", String::new(), ""),
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            let key = AlarmKey { alarm_id: String::new(), entity_instance_id: entity_instance_id.clone() };
+            (key, "", String::new(), rule_name(*rule))
         }
     };
     connection
         .prepare_cached(
-            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, token, taken_at)
+            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             domain.name(),
             kind.name(),
-            alarm_id,
-            entity,
+            key.alarm_id,
+            key.entity_instance_id,
             uuid,
             alarm,
-            token.unwrap_or(NO_TOKEN),
+            rule,
             Timestamp::now().as_micros()
         ])?;
     Ok(connection.last_insert_rowid())
 }
 
 /// The columns that [`request`] reads.
-pub(super) const REQUEST_COLUMNS: &str = "seq, kind, alarm_id, entity, uuid, alarm, taken_at, domain";
+pub(super) const REQUEST_COLUMNS: &str = "seq, kind, alarm_id, entity, uuid, alarm, taken_at, domain, rule";
 
 /// A row of [`REQUEST_COLUMNS`].
 pub(super) fn request(row: &Row<'_>) -> Result<(Domain, Request), StoreError> {
@@ -73,8 +68,10 @@ pub(super) fn request(row: &Row<'_>) -> Result<(Domain, Request), StoreError> {
         "clear" => {
             RequestKind::Clear { key: AlarmKey { alarm_id: row.get(2)?, entity_instance_id: row.get(3)? } }
         }
-        "clear_all" => RequestKind::ClearAll { entity_instance_id: row.get(3)? },
-        other => return Err(damaged("request", format!("kind '{other}'"))),
+        "clear_all" => {
+            RequestKind::ClearAll { entity_instance_id: row.get(3)?, rule: rule(&row.get::<_, String>(8)?)? }
+        }
+        other => return Err(damaged("the kind of a request", other)),
     };
     let request = Request { seq: row.get(0)?, taken_at: Timestamp::from_micros(row.get(6)?), kind };
     Ok((domain(&row.get::<_, String>(7)?)?, request))
@@ -91,6 +88,7 @@ pub(super) fn find_request(
     rows.next()?.map(request).transpose()
 }
 
+/// Ends the wait of a request.
 pub(super) fn delete_request(connection: &Connection, seq: i64) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM request WHERE seq = ?1")?.execute([seq])?;
     Ok(())
@@ -157,6 +155,51 @@ pub(super) fn alarms_by_prefix(
     Ok(found)
 }
 
+/// An alarm of this node's view without what it says.
+pub(super) struct Place {
+    pub(super) domain: Domain,
+    pub(super) key: AlarmKey,
+    /// The latest request about it, if it still waits.
+    pub(super) pending: Option<i64>,
+}
+
+/// Alarms of this node's view that a filter covers.
+pub(super) fn covered(
+    connection: &Connection,
+    entity: &str,
+    rule: EntityMatch,
+) -> Result<Vec<Place>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT alarm_id, entity, domain, pending FROM alarm")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row.get_ref(1)?.as_str().is_ok_and(|found| rule.covers(entity, found)) {
+            found.push(Place {
+                domain: domain(&row.get::<_, String>(2)?)?,
+                key: AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? },
+                pending: row.get(3)?,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// An alarm of this node's view is cleared as soon as this request is delivered.
+pub(super) fn put_cleared(connection: &Connection, key: &AlarmKey, pending: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE alarm SET alarm = NULL, pending = ?3 WHERE alarm_id = ?1 AND entity = ?2")?
+        .execute(params![key.alarm_id, key.entity_instance_id, pending])?;
+    Ok(())
+}
+
+/// An alarm of this node's view does not stand at its controller.
+pub(super) fn forget_controller_uuid(connection: &Connection, key: &AlarmKey) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE alarm SET controller_uuid = NULL WHERE alarm_id = ?1 AND entity = ?2")?
+        .execute([&key.alarm_id, &key.entity_instance_id])?;
+    Ok(())
+}
+
 /// Writes a row of this node's view, in place of what was there under its key.
 pub(super) fn put_alarm(connection: &Connection, row: &AlarmRow) -> Result<(), StoreError> {
     let AlarmRow { kept, pending } = row;
@@ -215,35 +258,78 @@ pub(super) fn insert_event(
     Ok(())
 }
 
-/// Tokens of the newest requests that still wait, oldest first.
-pub(super) fn recent_tokens(connection: &Connection, most: usize) -> Result<Vec<Token>, StoreError> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare("SELECT token FROM request ORDER BY seq DESC LIMIT ?1")?;
-    let mut tokens = statement.query_map([most], |row| row.get(0))?.collect::<Result<Vec<Token>, _>>()?;
-    tokens.reverse();
-    tokens.retain(|token| *token != NO_TOKEN);
-    Ok(tokens)
+/// Remembers the token of a call in this slot.
+pub(super) fn put_token(
+    connection: &Connection,
+    slot: i64,
+    number: i64,
+    token: Token,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO token (slot, number, token) VALUES (?1, ?2, ?3)")?
+        .execute(params![slot, number, token])?;
+    Ok(())
 }
 
-/// Entities of the clear-alls that wait, with their domains.
-pub(super) fn waiting_clear_alls(connection: &Connection) -> Result<Vec<(Domain, String)>, StoreError> {
+/// How many calls were ever taken, and the tokens of the newest, oldest first.
+pub(super) fn tokens(connection: &Connection) -> Result<(i64, Vec<Token>), StoreError> {
+    let taken = connection.query_row("SELECT ifnull(max(number) + 1, 0) FROM token", [], |row| row.get(0))?;
+    let mut statement = connection.prepare("SELECT token FROM token ORDER BY number")?;
+    let tokens = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok((taken, tokens))
+}
+
+/// The clear-alls that wait, in order.
+pub(super) fn waiting_clear_alls(connection: &Connection) -> Result<Vec<WaitingClearAll>, StoreError> {
     let mut statement = connection
-        .prepare_cached("SELECT domain, entity FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
+        .prepare_cached("SELECT domain, entity, rule FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((domain(&row.get::<_, String>(0)?)?, row.get(1)?));
+        found.push(WaitingClearAll {
+            domain: domain(&row.get::<_, String>(0)?)?,
+            entity_instance_id: row.get(1)?,
+            rule: rule(&row.get::<_, String>(2)?)?,
+        });
     }
     Ok(found)
 }
 
-fn domain(name: &str) -> Result<Domain, StoreError> {
-    Domain::from_name(name).ok_or_else(|| damaged("domain", format!("'{name}'")))
+/// Notes that requests of a domain up to this place may be sent.
+pub(super) fn put_begun(connection: &Connection, domain: Domain, up_to: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO begun (domain, up_to) VALUES (?1, ?2)")?
+        .execute(params![domain.name(), up_to])?;
+    Ok(())
 }
 
-fn damaged(what: &str, found: String) -> StoreError {
+/// Up to which place requests of a domain may have been sent; 0 when none was.
+pub(super) fn begun(connection: &Connection, domain: Domain) -> Result<i64, StoreError> {
+    let sql = "SELECT up_to FROM begun WHERE domain = ?1";
+    let found = connection.query_row(sql, [domain.name()], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(0))
+}
+
+fn domain(name: &str) -> Result<Domain, StoreError> {
+    Domain::from_name(name).ok_or_else(|| damaged("a domain", name))
+}
+
+const fn rule_name(rule: EntityMatch) -> &'static str {
+    match rule {
+        EntityMatch::Component => "component",
+        EntityMatch::Prefix => "prefix",
+    }
+}
+
+fn rule(name: &str) -> Result<EntityMatch, StoreError> {
+    let rules = [EntityMatch::Component, EntityMatch::Prefix];
+    let known = rules.into_iter().find(|rule| rule_name(*rule) == name);
+    known.ok_or_else(|| damaged("the rule of a clear-all", name))
+}
+
+fn damaged(what: &str, found: &str) -> StoreError {
     StoreError::new(
         StoreErrorKind::Damaged,
-        format!("store: {what} is {found}, which this program does not know"),
+        format!("store: {what} is '{found}', which this program does not know"),
     )
 }

@@ -2,13 +2,16 @@
 //!
 //! Invariants:
 //! - Only this thread writes. It never waits for company: it takes what is there and commits.
-//! - Each request has a savepoint: one that fails takes no other with it.
+//! - Each request has a savepoint: one that fails takes no other with it. When the disk is full, what
+//!   fits is taken all the same.
 //! - An answer is sent after the commit. When the commit fails, every request in it fails, and the
 //!   tokens taken in it are forgotten.
+//! - The state directory is held as long as the thread runs.
 //!
 //! It must not call a controller, and nothing but the disk may hold it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -20,38 +23,50 @@ use super::apply::Apply;
 use super::deliveries;
 use super::error::{StoreError, StoreErrorKind};
 use super::model::{Batch, Outcome, Report};
-use super::tables;
+use super::tokens::Tokens;
 use crate::config::Domain;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
 const QUEUE: usize = 4096;
 /// Requests of one transaction at most: it bounds how long the first of them waits for the last.
 const MOST_IN_ONE_COMMIT: usize = 1024;
-/// Tokens remembered. A caller tries once more at once, so the newest few are enough.
-const REMEMBERED_TOKENS: usize = 8192;
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+type Reply = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
 
-enum Job {
-    Batch(Batch, Reply<Vec<Outcome>>),
-    Report(Report, Reply<()>),
-    Flush(Reply<()>),
-    Stop(Reply<()>),
+struct Job {
+    work: Work,
+    reply: Reply,
 }
 
-/// The way to change the store.
+enum Work {
+    Batch(Batch),
+    Report(Report),
+    Flush,
+    Stop,
+}
+
+impl Job {
+    /// A caller that has gone is no error: what it asked for is done, or is not.
+    fn answer(self, result: Result<Vec<Outcome>, StoreError>) {
+        let _gone = self.reply.send(result);
+    }
+}
+
+/// The way to change the store. Dropping the last one commits what was submitted and waits for that.
 #[derive(Debug, Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
+    // Below `jobs`, so that it is dropped after it: without senders the thread ends.
+    _thread: Arc<Joined>,
 }
 
 /// A change that has its place in the order and waits for its commit.
 #[derive(Debug)]
-pub struct Submitted<T>(oneshot::Receiver<Result<T, StoreError>>);
+pub struct Submitted(oneshot::Receiver<Result<Vec<Outcome>, StoreError>>);
 
-impl<T> Submitted<T> {
+impl Submitted {
     /// Waits for the commit.
-    pub async fn committed(self) -> Result<T, StoreError> {
+    pub async fn committed(self) -> Result<Vec<Outcome>, StoreError> {
         self.0.await.unwrap_or_else(|_| Err(StoreError::stopped()))
     }
 }
@@ -59,54 +74,70 @@ impl<T> Submitted<T> {
 impl Writer {
     pub(super) fn start(
         connection: Connection,
+        lock: File,
         here: BTreeSet<Domain>,
         max_events: u32,
         wakes: BTreeMap<Domain, Arc<Notify>>,
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tokens = Tokens::load(&connection)?;
-        let thread = Thread { connection, queue, here, max_events, wakes, tokens };
-        thread::Builder::new()
+        let thread = Thread { connection, lock, queue, here, max_events, wakes, tokens };
+        let failed = |error| {
+            let reason = format!("cannot start the store's writer thread: {error}");
+            StoreError::new(StoreErrorKind::Io, reason)
+        };
+        let thread = thread::Builder::new()
             .name("fm-store-writer".to_owned())
             .spawn(move || thread.run())
-            .map(|_: JoinHandle<()>| Self { jobs })
-            .map_err(|error| {
-                StoreError::new(
-                    StoreErrorKind::Io,
-                    format!("cannot start the store's writer thread: {error}"),
-                )
-            })
+            .map_err(failed)?;
+        Ok(Self { jobs, _thread: Arc::new(Joined(Some(thread))) })
     }
 
     /// Puts a batch in its place in the order. Waits only while the queue is full.
-    pub async fn submit(&self, batch: Batch) -> Result<Submitted<Vec<Outcome>>, StoreError> {
-        self.send(|reply| Job::Batch(batch, reply)).await
+    pub async fn submit(&self, batch: Batch) -> Result<Submitted, StoreError> {
+        self.send(Work::Batch(batch)).await
     }
 
     /// Records what became of a delivery; returns after the commit.
     pub async fn report(&self, report: Report) -> Result<(), StoreError> {
-        self.send(|reply| Job::Report(report, reply)).await?.committed().await
+        self.send(Work::Report(report)).await?.committed().await.map(drop)
     }
 
     /// Returns when everything submitted before is on disk.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        self.send(Job::Flush).await?.committed().await
+        self.send(Work::Flush).await?.committed().await.map(drop)
     }
 
-    /// Commits what was submitted before, checkpoints and ends the thread. What comes later fails.
+    /// Commits what was submitted before, checkpoints, closes the database and gives the state directory
+    /// free. What comes later fails.
     pub async fn stop(&self) -> Result<(), StoreError> {
-        self.send(Job::Stop).await?.committed().await
+        self.send(Work::Stop).await?.committed().await.map(drop)
     }
 
-    async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<Submitted<T>, StoreError> {
+    async fn send(&self, work: Work) -> Result<Submitted, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(job(reply)).await.map_err(|_| StoreError::stopped())?;
+        self.jobs.send(Job { work, reply }).await.map_err(|_| StoreError::stopped())?;
         Ok(Submitted(answer))
+    }
+}
+
+/// A thread that is waited for.
+#[derive(Debug)]
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked; what was not answered may not be on disk");
+        }
     }
 }
 
 struct Thread {
     connection: Connection,
+    lock: File,
     queue: mpsc::Receiver<Job>,
     here: BTreeSet<Domain>,
     max_events: u32,
@@ -114,176 +145,123 @@ struct Thread {
     tokens: Tokens,
 }
 
-/// A job that was applied and waits for the commit.
-enum Applied {
-    Batch(Result<Vec<Outcome>, StoreError>, Reply<Vec<Outcome>>),
-    Plain(Result<(), StoreError>, Reply<()>),
-}
-
-impl Applied {
-    /// Answers; when the commit failed, with its failure. A caller that has gone is no error.
-    fn answer(self, commit: &Result<(), StoreError>) {
-        let failed = commit.as_ref().err().cloned();
-        match self {
-            Self::Batch(result, reply) => {
-                let _gone = reply.send(failed.map_or(result, Err));
-            }
-            Self::Plain(result, reply) => {
-                let _gone = reply.send(failed.map_or(result, Err));
-            }
-        }
-    }
-}
-
 impl Thread {
     fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
-            let mut jobs = vec![first];
-            while jobs.len() < MOST_IN_ONE_COMMIT
-                && let Ok(job) = self.queue.try_recv()
-            {
-                jobs.push(job);
+        let mut stops = Vec::new();
+        while stops.is_empty()
+            && let Some(first) = self.queue.blocking_recv()
+        {
+            let mut jobs = Vec::new();
+            let mut next = Some(first);
+            while let Some(job) = next {
+                if matches!(job.work, Work::Stop) {
+                    stops.push(job);
+                } else {
+                    jobs.push(job);
+                }
+                next = if jobs.len() < MOST_IN_ONE_COMMIT { self.queue.try_recv().ok() } else { None };
             }
-            if self.commit(jobs) {
-                break;
-            }
+            self.commit(jobs);
         }
-        if let Err((_, error)) = self.connection.close() {
+        let closed = close(self.connection);
+        if let Err(error) = &closed {
             tracing::warn!(%error, "the store did not close cleanly; nothing is lost");
         }
+        drop(self.lock);
+        for job in stops {
+            job.answer(closed.clone().map(|()| Vec::new()));
+        }
     }
 
-    /// Applies and commits; true when the thread has to stop.
-    fn commit(&mut self, jobs: Vec<Job>) -> bool {
+    /// Commits and answers.
+    fn commit(&mut self, mut jobs: Vec<Job>) {
         let mut woken = BTreeSet::new();
-        let mut applied = Vec::with_capacity(jobs.len());
-        let mut stop = None;
-        let committed = self.transaction(jobs, &mut applied, &mut woken, &mut stop);
-        if let Err(error) = &committed {
-            tracing::error!(%error, requests = applied.len(), "the store could not commit");
-            self.tokens.forget_new();
-        } else {
-            self.tokens.keep_new();
-            for domain in woken {
-                if let Some(wake) = self.wakes.get(&domain) {
+        match self.transaction(&jobs, &mut woken) {
+            Ok(results) => {
+                self.tokens.keep_new();
+                for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
                     wake.notify_one();
                 }
+                for (job, result) in jobs.into_iter().zip(results) {
+                    job.answer(result);
+                }
             }
-        }
-        for job in applied {
-            job.answer(&committed);
-        }
-        match stop {
-            Some(reply) => {
-                let checkpoint = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
-                let _gone = reply.send(committed.and(checkpoint.map_err(StoreError::from)));
-                true
+            Err(error) => {
+                self.tokens.forget_new();
+                if error.kind == StoreErrorKind::Full && jobs.len() > 1 {
+                    // Some of them may fit.
+                    let rest = jobs.split_off(jobs.len() / 2);
+                    self.commit(jobs);
+                    self.commit(rest);
+                    return;
+                }
+                tracing::error!(%error, requests = jobs.len(), "the store could not commit");
+                for job in jobs {
+                    job.answer(Err(error.clone()));
+                }
             }
-            None => false,
         }
     }
 
+    /// One transaction; a result each, or the reason why nothing of it is kept.
     fn transaction(
         &mut self,
-        jobs: Vec<Job>,
-        applied: &mut Vec<Applied>,
+        jobs: &[Job],
         woken: &mut BTreeSet<Domain>,
-        stop: &mut Option<Reply<()>>,
-    ) -> Result<(), StoreError> {
-        // Each job must be answered, so all of them are applied, or failed, before an error leaves.
-        let opened = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let (mut transaction, failed) = match opened {
-            Ok(transaction) => (Some(transaction), None),
-            Err(error) => (None, Some(StoreError::from(error))),
-        };
+    ) -> Result<Vec<Result<Vec<Outcome>, StoreError>>, StoreError> {
+        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let savepoint = match (&mut transaction, &failed) {
-                // Out of a transaction a savepoint would open, and later commit, one of its own.
-                (Some(transaction), None) if transaction.is_autocommit() => Err(lost_transaction()),
-                (Some(transaction), None) => transaction.savepoint().map_err(StoreError::from),
-                (_, failed) => Err(failed.clone().unwrap_or_else(StoreError::stopped)),
-            };
-            let mut apply = |connection: &Connection, batch: &Batch| {
+            let applied = transaction.savepoint().map_err(StoreError::from).and_then(|savepoint| {
                 let mut apply =
-                    Apply { connection, here: &self.here, max_events: self.max_events, woken: &mut *woken };
-                if self.tokens.taken(batch.token) { apply.taken(batch) } else { apply.batch(batch) }
-            };
-            match job {
-                Job::Batch(batch, reply) => {
-                    let result = savepoint.and_then(|savepoint| {
-                        let outcomes = apply(&savepoint, &batch)?;
-                        savepoint.commit()?;
-                        Ok(outcomes)
-                    });
-                    let changed = |outcomes: &Vec<Outcome>| outcomes.iter().any(|it| *it != Outcome::Unknown);
-                    if result.as_ref().is_ok_and(changed) {
-                        self.tokens.take(batch.token);
-                    }
-                    applied.push(Applied::Batch(result, reply));
-                }
-                Job::Report(report, reply) => {
-                    let result = savepoint.and_then(|savepoint| {
-                        deliveries::report(&savepoint, &report)?;
-                        Ok(savepoint.commit()?)
-                    });
-                    applied.push(Applied::Plain(result, reply));
-                }
-                Job::Flush(reply) => applied.push(Applied::Plain(savepoint.map(drop), reply)),
-                Job::Stop(reply) => *stop = Some(reply),
+                    Apply { connection: &savepoint, here: &self.here, max_events: self.max_events, woken };
+                let (outcomes, token) = work(&mut apply, &self.tokens, &job.work)?;
+                savepoint.commit()?;
+                self.tokens.took(token);
+                Ok(outcomes)
+            });
+            // SQLite ends a transaction by itself when the disk is full or fails: nothing of it is kept.
+            // A savepoint after that would open, and commit, a transaction of its own.
+            if transaction.is_autocommit() {
+                return Err(applied.err().unwrap_or_else(lost));
             }
+            results.push(applied);
         }
-        match (transaction, failed) {
-            (Some(transaction), None) if transaction.is_autocommit() => Err(lost_transaction()),
-            (Some(transaction), None) => Ok(transaction.commit()?),
-            (_, failed) => Err(failed.unwrap_or_else(StoreError::stopped)),
-        }
+        transaction.commit()?;
+        Ok(results)
     }
 }
 
-/// SQLite ends a transaction by itself when the disk is full or fails: nothing of it is kept.
-fn lost_transaction() -> StoreError {
-    let reason = "store: the disk is full or failed, and took the whole commit with it";
-    StoreError::new(StoreErrorKind::Full, reason)
+/// Does one job. Gives its outcomes and the token that is taken with them.
+fn work(
+    apply: &mut Apply<'_>,
+    tokens: &Tokens,
+    work: &Work,
+) -> Result<(Vec<Outcome>, Option<Token>), StoreError> {
+    let batch = match work {
+        Work::Batch(batch) => batch,
+        Work::Report(report) => {
+            deliveries::report(apply.connection, report)?;
+            return Ok((Vec::new(), None));
+        }
+        Work::Flush | Work::Stop => return Ok((Vec::new(), None)),
+    };
+    if tokens.knows(batch.token) {
+        return Ok((apply.taken(batch)?, None));
+    }
+    let outcomes = apply.batch(batch)?;
+    // A batch that changed nothing may come again and ask for more.
+    let token = batch.token.filter(|_| outcomes.iter().any(|outcome| *outcome != Outcome::Unknown));
+    tokens.write(apply.connection, token)?;
+    Ok((outcomes, token))
 }
 
-/// The newest tokens, so that a call that is repeated is taken once.
-struct Tokens {
-    known: HashSet<Token>,
-    order: VecDeque<Token>,
-    new: Vec<Token>,
+fn lost() -> StoreError {
+    StoreError::new(StoreErrorKind::Io, "store: the transaction was lost; check the disk, then try again")
 }
 
-impl Tokens {
-    /// Tokens of what still waits: a call may be repeated to the agent that follows one that died.
-    fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let order: VecDeque<Token> = tables::recent_tokens(connection, REMEMBERED_TOKENS)?.into();
-        Ok(Self { known: order.iter().copied().collect(), order, new: Vec::new() })
-    }
-
-    fn taken(&self, token: Option<Token>) -> bool {
-        token.is_some_and(|token| self.known.contains(&token))
-    }
-
-    fn take(&mut self, token: Option<Token>) {
-        if let Some(token) = token
-            && self.known.insert(token)
-        {
-            self.new.push(token);
-        }
-    }
-
-    fn keep_new(&mut self) {
-        self.order.extend(self.new.drain(..));
-        while self.order.len() > REMEMBERED_TOKENS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
-        }
-    }
-
-    fn forget_new(&mut self) {
-        for token in self.new.drain(..) {
-            self.known.remove(&token);
-        }
-    }
+fn close(connection: Connection) -> Result<(), StoreError> {
+    let checkpointed = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(checkpointed?)
 }

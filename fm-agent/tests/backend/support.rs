@@ -1,6 +1,7 @@
 //! A stand-in, a backend that talks to it, and words for what the tests ask of both.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Log, Query, Raise};
 use fm_agent::config::{Domain, DomainConfig};
@@ -10,6 +11,41 @@ use serde_json::{Value, json};
 
 pub(crate) const ALARM_ID: &str = "300.010";
 pub(crate) const ENTITY: &str = "host=compute-1";
+
+/// Everything that the tests of this program log, at the finest level.
+pub(crate) static LOGGED: LazyLock<Logged> = LazyLock::new(|| {
+    let logged = Logged::default();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer({
+            let logged = logged.clone();
+            move || logged.clone()
+        })
+        .init();
+    logged
+});
+
+/// A buffer that a subscriber writes into.
+#[derive(Clone, Default)]
+pub(crate) struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A controller and the backend under test.
 pub(crate) struct Bench {
@@ -35,9 +71,10 @@ impl Bench {
 
     /// With more keys for the backend's table and for its account.
     pub(crate) fn with(config: SimConfig, rest: &str, account: &str) -> Self {
+        LazyLock::force(&LOGGED);
         let sim = Sim::start(config).unwrap();
         let backend = backend(&sim, rest, account);
-        Self { sim, backend, raw: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self { sim, backend, raw: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap() }
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
@@ -180,7 +217,7 @@ pub(crate) fn alarm(entity: &str, reason: &str) -> Alarm {
         AlarmType::Communication,
         ProbableCause::Unknown,
     );
-    alarm.reason_text = reason.to_owned();
+    reason.clone_into(&mut alarm.reason_text);
     alarm.timestamp = Some(Timestamp::now());
     alarm.service_affecting = true;
     alarm

@@ -13,7 +13,8 @@ import argparse
 import json
 import logging
 import sys
-from typing import NoReturn, Optional, Sequence
+from collections.abc import Sequence
+from typing import NoReturn, Optional
 
 import fm_core
 

@@ -16,7 +16,7 @@ import importlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import fm_core
 
@@ -29,7 +29,7 @@ _PATCHED_MODULES = ("os", "select", "socket", "thread", "time")
 _AT_THE_SAME_TIME = 20
 
 # The process and the semaphore it takes turns by: a child must not inherit turns that nobody gives back.
-_turns: tuple[int, ContextManager[object]] | None = None
+_turns: tuple[int, contextlib.AbstractContextManager[object]] | None = None
 
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _call_in_thread(function: Callable[..., _T], arguments: tuple[object, ...]) 
     return answers[0]
 
 
-def _turn() -> ContextManager[object]:
+def _turn() -> contextlib.AbstractContextManager[object]:
     global _turns
     if _turns is None or _turns[0] != os.getpid():
         semaphore = importlib.import_module("eventlet.semaphore").Semaphore(_AT_THE_SAME_TIME)

@@ -10,6 +10,8 @@
 //! | a log with severity `clear` or `not-applicable` | `none` |
 //! | a time before 1970 or after the year 9999 | the nearest that is neither |
 //!
+//! Lone surrogates, which the service cannot hold either, do not exist in Rust's texts.
+//!
 //! Severities outside critical, major, minor, warning and none are refused: the service would take
 //! them, and then fail every list that contains them. So is an alarm id of more than 255 characters: cut,
 //! it would be another one.

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - Requests of one alarm come one at a time: the caller sees to that.
-//! - A raise costs two requests when nothing stands under its key, one more for each row that has to go.
+//! - A raise costs two requests when nothing stands under its key, one when it stands already, one more for
+//!   each row that has to go and one more when an earlier attempt is in doubt.
 //! - Nothing is remembered of alarms: each method asks the service.
 
 mod adapt;
@@ -24,7 +25,7 @@ use fm_common::entity::EntityMatch;
 
 use self::adapt::Database;
 use self::client::Client;
-use super::{Answer, Backend, Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
+use super::{Answer, Backend, Clear, Delivered, Log, Query, Raise};
 use crate::config::FmRestApiConfig;
 
 /// One fm-rest-api service.
@@ -66,10 +67,6 @@ impl Backend for FmRestApi {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async {
-            // Whatever fails here fails every request.
-            let unavailable = |failure| Failure { kind: FailureKind::Unavailable, ..failure };
-            self.summary().await.map(|_| ()).map_err(unavailable)
-        })
+        Box::pin(async { self.summary().await.map(|_| ()) })
     }
 }

@@ -93,7 +93,7 @@ impl FmRestApi {
         let asked = request.describe();
         match self.find(request, parse).await? {
             Some(document) => Ok(document),
-            None => Err(Failure::unavailable(format!("{asked}: not found (404); correct the endpoint"))),
+            None => Err(missing(&asked)),
         }
     }
 
@@ -106,12 +106,8 @@ impl FmRestApi {
         let asked = request.describe();
         match self.client.send(request).await? {
             Outcome::NotFound => Ok(None),
-            Outcome::Unclear(failure) => Err(failure.in_doubt(false)),
-            Outcome::Done(body) => parse(&body).map(Some).map_err(|error| {
-                Failure::unavailable(format!(
-                    "{asked}: the answer is not fm-rest-api's ({error}); check the endpoint and what is before it"
-                ))
-            }),
+            Outcome::Unclear(failure) => Err(self.whose_fault(failure.in_doubt(false)).await),
+            Outcome::Done(body) => parse(&body).map(Some).map_err(|error| foreign(&asked, &error)),
         }
     }
 
@@ -128,9 +124,26 @@ impl FmRestApi {
         self.find(Request::get(&["event_log", uuid]), wire::event_time).await
     }
 
-    /// How many alarms stand: the cheapest question that the database has to answer.
+    /// How many alarms stand: the cheapest question that the database has to answer. What fails it fails
+    /// every request.
     pub(super) async fn summary(&self) -> Result<Summary, Failure> {
-        self.read(Request::get(&["alarms", "summary"]), wire::summary).await
+        let request = Request::get(&["alarms", "summary"]);
+        let asked = request.describe();
+        match self.client.send(request).await {
+            Ok(Outcome::Done(body)) => wire::summary(&body).map_err(|error| foreign(&asked, &error)),
+            Ok(Outcome::NotFound) => Err(missing(&asked)),
+            Ok(Outcome::Unclear(failure)) | Err(failure) => {
+                Err(Failure { kind: FailureKind::Unavailable, in_doubt: false, ..failure })
+            }
+        }
+    }
+
+    /// Whether a question failed by itself or because the service answers none, as without its database.
+    async fn whose_fault(&self, failure: Failure) -> Failure {
+        match failure.kind {
+            FailureKind::Retry => self.summary().await.err().unwrap_or(failure),
+            FailureKind::Unavailable | FailureKind::Rejected => failure,
+        }
     }
 
     /// Every row with exactly this key, in the service's form. `known` is a uuid that may be one of them:
@@ -155,8 +168,6 @@ impl FmRestApi {
         known: Option<&str>,
         failed: Failure,
     ) -> Result<Vec<Row>, Failure> {
-        // When the database is down, everything fails, and not because of a row.
-        self.summary().await.map_err(|failure| Failure { kind: FailureKind::Unavailable, ..failure })?;
         let mut rows = Vec::new();
         let mut unread = false;
         for severity in SEVERITIES {
@@ -273,10 +284,20 @@ fn meant(query: &Query, held: Alarm, database: Database) -> Option<Alarm> {
     query.means(&alarm.key()).then_some(alarm)
 }
 
+fn missing(asked: &str) -> Failure {
+    Failure::unavailable(format!("{asked}: not found (404); correct the endpoint"))
+}
+
+fn foreign(asked: &str, error: &serde_json::Error) -> Failure {
+    Failure::unavailable(format!(
+        "{asked}: the answer is not fm-rest-api's ({error}); check the endpoint and what is before it"
+    ))
+}
+
 fn unlisted(failure: &Failure) -> Failure {
     Failure::retry(format!(
-        "{}; if other requests work, an alarm that the service cannot show (such as one with an unknown severity) \
-         fails every list it is in: delete it by its uuid",
+        "{}; an alarm that the service cannot show, such as one with an unknown severity, fails every list it is in: \
+         delete it by its uuid",
         failure.reason
     ))
 }

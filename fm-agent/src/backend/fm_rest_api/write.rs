@@ -22,7 +22,7 @@ use crate::backend::{Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
 /// Attempts at deleting one alarm that still stands after an unclear answer.
 const DELETES: usize = 2;
 
-/// What became of something posted under a uuid.
+/// What became of an alarm posted under a uuid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It is there.
@@ -38,26 +38,20 @@ impl FmRestApi {
         // Until the questions are answered, an earlier attempt stays as doubtful as it was.
         let doubtful = |failure: Failure| failure.in_doubt(raise.in_doubt);
         let held = self.hold(&raise.alarm, Posted::Alarm).await.map_err(doubtful)?;
-        if raise.in_doubt {
-            match self.fate_of_alarm(&raise.uuid, held.alarm.timestamp).await.map_err(doubtful)? {
-                Fate::There => return Ok(delivered(Some(&raise.uuid), false)),
-                Fate::Removed => return Ok(delivered(None, false)),
-                Fate::Nowhere => {}
-            }
-        }
         let known = raise.standing.as_deref();
-        let mut rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
-        let kept = kept(raise, &held, &rows).map(|index| rows.swap_remove(index).uuid);
-        let mut unclear = false;
-        if kept.is_none() || !raise.alarm.keep_existing_alarm {
-            for row in &rows {
-                unclear |= self.delete(&row.uuid).await?;
-            }
+        let rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
+        if let Some(kept) = kept(raise, &held, &rows) {
+            let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
+            let unclear = !raise.alarm.keep_existing_alarm && self.delete_all(others).await?;
+            return Ok(delivered(Some(&kept.uuid), unclear));
         }
-        match kept {
-            Some(uuid) => Ok(delivered(Some(&uuid), unclear)),
-            None => self.post_alarm(raise, &held, unclear).await,
+        // It does not stand, as far as a list shows. Was it taken and removed since?
+        if raise.in_doubt && self.is_recorded(&raise.uuid, held.alarm.timestamp).await.map_err(doubtful)? {
+            let stands = self.alarm(&raise.uuid).await.map_err(doubtful)?.is_some();
+            return Ok(delivered(stands.then_some(raise.uuid.as_str()), false));
         }
+        let unclear = self.delete_all(with_known(&rows, known)).await?;
+        self.post_alarm(raise, &held, unclear).await
     }
 
     pub(super) async fn clear_alarm(&self, clear: &Clear) -> Result<Delivered, Failure> {
@@ -67,10 +61,8 @@ impl FmRestApi {
         let key = AlarmKey::new(clear.key.alarm_id.as_str(), &entity);
         let known = clear.standing.as_deref();
         let rows = self.standing(&key, known).await?;
-        let mut uuids: Vec<&str> = rows.iter().map(|row| row.uuid.as_str()).collect();
-        // It may be there and not be listed: masked by the manager.
-        uuids.extend(known.filter(|known| !rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(known))));
-        self.delete_all(&uuids).await
+        let unclear = self.delete_all(with_known(&rows, known)).await?;
+        Ok(delivered(None, unclear))
     }
 
     pub(super) async fn clear_matching(&self, entity: &str, rule: EntityMatch) -> Result<Delivered, Failure> {
@@ -82,8 +74,8 @@ impl FmRestApi {
             include_suppressed: true,
         };
         let alarms = self.matching(&query).await?;
-        let uuids: Vec<&str> = alarms.iter().filter_map(|alarm| alarm.uuid.as_deref()).collect();
-        self.delete_all(&uuids).await
+        let unclear = self.delete_all(alarms.iter().filter_map(|alarm| alarm.uuid.as_deref())).await?;
+        Ok(delivered(None, unclear))
     }
 
     pub(super) async fn record_log(&self, log: &Log) -> Result<Delivered, Failure> {
@@ -143,12 +135,13 @@ impl FmRestApi {
         })
     }
 
-    async fn delete_all(&self, uuids: &[&str]) -> Result<Delivered, Failure> {
+    /// Removes these alarms. Gives whether any had to be asked for.
+    async fn delete_all<'a>(&self, uuids: impl Iterator<Item = &'a str> + Send) -> Result<bool, Failure> {
         let mut unclear = false;
         for uuid in uuids {
             unclear |= self.delete(uuid).await?;
         }
-        Ok(delivered(None, unclear))
+        Ok(unclear)
     }
 
     /// Removes the alarm with this uuid; that there is none is fine. Gives whether it had to be asked for.
@@ -177,16 +170,19 @@ impl FmRestApi {
         )))
     }
 
-    /// What became of the alarm raised under this uuid at this time.
+    /// What became of the alarm just sent under this uuid.
     async fn fate_of_alarm(&self, uuid: &str, raised: Option<Timestamp>) -> Result<Fate, Failure> {
         if self.alarm(uuid).await?.is_some() {
             return Ok(Fate::There);
         }
-        Ok(match self.event_time(uuid).await? {
-            // Another time is another event: somebody has used the uuid before.
-            Some(recorded) if raised.is_none() || recorded == raised => Fate::Removed,
-            _ => Fate::Nowhere,
-        })
+        Ok(if self.is_recorded(uuid, raised).await? { Fate::Removed } else { Fate::Nowhere })
+    }
+
+    /// Whether the event log has the raise of this uuid. Another time is another event: somebody has used
+    /// the uuid before.
+    async fn is_recorded(&self, uuid: &str, raised: Option<Timestamp>) -> Result<bool, Failure> {
+        let recorded = self.event_time(uuid).await?;
+        Ok(recorded.is_some_and(|recorded| raised.is_none() || recorded == raised))
     }
 
     async fn hold(&self, alarm: &fm_common::Alarm, posted: Posted) -> Result<Held, Failure> {
@@ -197,15 +193,19 @@ impl FmRestApi {
 
 /// Which row already is the alarm to be raised: the one raised under its uuid, else one that says the
 /// same, else, if the caller wants it so, any. The one that this node knows comes first.
-fn kept(raise: &Raise, held: &Held, rows: &[Row]) -> Option<usize> {
-    let known = |row: &&Row| Some(row.uuid.as_str()) == raise.standing.as_deref();
+fn kept<'a>(raise: &Raise, held: &Held, rows: &'a [Row]) -> Option<&'a Row> {
     let same = |row: &&Row| raise.alarm.keep_existing_alarm || row.alarm.same_content(&held.alarm);
-    let first = rows
-        .iter()
+    let known = |row: &&Row| Some(row.uuid.as_str()) == raise.standing.as_deref();
+    rows.iter()
         .find(|row| row.uuid == raise.uuid)
         .or_else(|| rows.iter().filter(same).find(known))
-        .or_else(|| rows.iter().filter(same).min_by_key(|row| row.alarm.timestamp));
-    first.and_then(|first| rows.iter().position(|row| row.uuid == first.uuid))
+        .or_else(|| rows.iter().filter(same).min_by_key(|row| row.alarm.timestamp))
+}
+
+/// The rows' uuids, and the known one even if it is not listed: the manager may have masked it.
+fn with_known<'a>(rows: &'a [Row], known: Option<&'a str>) -> impl Iterator<Item = &'a str> + Send {
+    let unlisted = known.filter(|known| !rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(known)));
+    rows.iter().map(|row| row.uuid.as_str()).chain(unlisted)
 }
 
 fn delivered(uuid: Option<&str>, unclear: bool) -> Delivered {

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, InvalidAlarm, ProbableCause, Severity, Timestamp};
+use crate::{Alarm, AlarmKey, AlarmState, AlarmType, InvalidAlarm, ProbableCause, Severity, Timestamp};
 
 /// What stands between fields.
 const SEPARATOR: &str = "###";
@@ -41,7 +41,7 @@ type Fits = Option<fn(&str) -> bool>;
 
 /// Why a text is no alarm or filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     /// It has not this many fields, or none of its readings has values that belong there.
     Fields(usize),
     /// `###` or `#` in its fields leaves several readings.
@@ -49,6 +49,8 @@ pub(crate) enum Unreadable {
     /// A field has a value that cannot be sent.
     Field(InvalidAlarm),
 }
+
+impl std::error::Error for Unreadable {}
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +68,7 @@ impl fmt::Display for Unreadable {
 }
 
 /// Reads an alarm that is to be set.
-pub(crate) fn alarm(text: &str) -> Result<Alarm, Unreadable> {
+pub fn alarm(text: &str) -> Result<Alarm, Unreadable> {
     let [
         uuid,
         alarm_id,
@@ -107,14 +109,34 @@ pub(crate) fn alarm(text: &str) -> Result<Alarm, Unreadable> {
     })
 }
 
+/// Reads an alarm that is to be set, or one written without its last field, `keep_existing_alarm`, as
+/// scripts do that are older than the field.
+pub fn alarm_with_14_or_15_fields(text: &str) -> Result<Alarm, Unreadable> {
+    let first = match alarm(text) {
+        Err(first @ (Unreadable::Fields(_) | Unreadable::Field(_))) => first,
+        read => return read,
+    };
+    // 15 fields whose state, severity, type and cause are where they belong, but a flag or time is none:
+    // the mistake is named, rather than taken for a separator inside one of 14 fields.
+    let vocabulary = [2, 6, 8, 9];
+    let fits = |fields: [&str; 15]| vocabulary.iter().all(|&at| ALARM[at].is_none_or(|fit| fit(fields[at])));
+    if matches!(first, Unreadable::Field(_)) && split(text, [None; 15]).is_ok_and(fits) {
+        return Err(first);
+    }
+    match alarm(&format!("{text}False{SEPARATOR}")) {
+        Err(Unreadable::Fields(_)) => Err(first),
+        read => read,
+    }
+}
+
 /// Reads what names one alarm.
-pub(crate) fn filter(text: &str) -> Result<AlarmKey, Unreadable> {
+pub fn filter(text: &str) -> Result<AlarmKey, Unreadable> {
     let [alarm_id, entity_instance_id] = split(text, [None; 2])?;
     Ok(AlarmKey::new(nothing(alarm_id), nothing(entity_instance_id)))
 }
 
 /// Writes an alarm that is returned. What its fields contain is written as it is.
-pub(crate) fn line(alarm: &Alarm) -> String {
+pub fn line(alarm: &Alarm) -> String {
     let timestamp = alarm.timestamp.map(|time| time.to_string()).unwrap_or_default();
     let flag = |is_set| if is_set { "True" } else { "False" };
     let fields = [
@@ -223,3 +245,7 @@ fn flag(field: &'static str, text: &str) -> Result<bool, Unreadable> {
 fn invalid(field: &'static str, reason: String) -> Unreadable {
     Unreadable::Field(InvalidAlarm { field, reason })
 }
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,14 +1,8 @@
-//! The text form, apart from Python: an extension module cannot be linked into a test program, so its
-//! pure module is taken in by path.
+//! The text form: what is read, what is refused, and that nothing is ever misread.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
-#[path = "../src/text.rs"]
-mod text;
-
-use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
+use super::Unreadable;
+use crate::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp, text};
 use proptest::prelude::*;
-use text::Unreadable;
 
 fn alarm() -> Alarm {
     Alarm {
@@ -87,6 +81,29 @@ fn what_is_no_alarm_or_filter() {
     }
     let fourteen = written(&alarm()).strip_suffix("True###").unwrap().to_owned();
     assert_eq!(text::alarm(&fourteen), Err(Unreadable::Fields(15)));
+}
+
+#[test]
+fn the_last_field_may_be_missing_where_scripts_are_read() {
+    let older = Alarm { keep_existing_alarm: false, ..alarm() };
+    let fourteen = written(&alarm()).strip_suffix("True###").unwrap().to_owned();
+    assert_eq!(text::alarm_with_14_or_15_fields(&fourteen), Ok(older.clone()));
+    assert_eq!(text::alarm_with_14_or_15_fields(&written(&alarm())), Ok(alarm()));
+    for reason in ["a###b", "ends in #", "######"] {
+        let awkward = Alarm { reason_text: reason.into(), ..older.clone() };
+        let fourteen = written(&awkward).strip_suffix("False###").unwrap().to_owned();
+        assert_eq!(text::alarm_with_14_or_15_fields(&fourteen), Ok(awkward.clone()), "{reason}");
+        assert_eq!(text::alarm_with_14_or_15_fields(&written(&awkward)), Ok(awkward), "{reason}");
+    }
+    assert_eq!(text::alarm_with_14_or_15_fields("###a###b###"), Err(Unreadable::Fields(15)));
+    for given in [written(&alarm()), fourteen] {
+        let bad = given.replacen("###True###False###", "###perhaps###False###", 1);
+        let refused = text::alarm_with_14_or_15_fields(&bad).unwrap_err();
+        assert!(
+            matches!(&refused, Unreadable::Field(invalid) if invalid.field == "service_affecting"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,234 @@
+//! The store as its specification reads: what callers have said, what waits for each controller in
+//! order, and what controllers were heard to hold. What is pending is not kept, it follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::store::WaitingClearAll;
+
+/// What callers have said about an alarm, and where.
+#[derive(Debug, Clone)]
+struct Said {
+    domain: Domain,
+    standing: Option<Alarm>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    here: BTreeSet<Domain>,
+    said: BTreeMap<AlarmKey, Said>,
+    pub(super) lanes: BTreeMap<Domain, Vec<RequestKind>>,
+    /// Under which uuid the alarm's controller holds it.
+    held: BTreeMap<AlarmKey, String>,
+}
+
+/// Whether a request is about this alarm.
+fn concerns(request: &RequestKind, key: &AlarmKey) -> bool {
+    match request {
+        RequestKind::Raise { alarm, .. } => alarm.key() == *key,
+        RequestKind::Clear { key: cleared } => cleared == key,
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            rule.covers(entity_instance_id, &key.entity_instance_id)
+        }
+        RequestKind::Log { .. } => false,
+    }
+}
+
+impl Model {
+    /// Nothing was said yet; one domain's record may be here.
+    pub(super) fn new(here: Option<Domain>) -> Self {
+        Self { here: here.into_iter().collect(), ..Self::default() }
+    }
+
+    fn pending(&self, key: &AlarmKey) -> bool {
+        self.said.get(key).is_some_and(|said| {
+            self.lanes.get(&said.domain).is_some_and(|lane| lane.iter().any(|request| concerns(request, key)))
+        })
+    }
+
+    /// What the store should hold of the alarm.
+    pub(super) fn kept(&self, key: &AlarmKey) -> Option<Kept> {
+        self.said.get(key).map(|said| Kept {
+            key: key.clone(),
+            domain: said.domain,
+            standing: match &said.standing {
+                Some(alarm) => Standing::Raised(Box::new(alarm.clone())),
+                None => Standing::Cleared,
+            },
+            pending: self.pending(key),
+            controller_uuid: self.held.get(key).cloned(),
+        })
+    }
+
+    pub(super) fn all_kept(&self) -> Vec<Kept> {
+        self.said.keys().filter_map(|key| self.kept(key)).collect()
+    }
+
+    /// The clear-alls that wait.
+    pub(super) fn clear_alls(&self) -> Vec<WaitingClearAll> {
+        let waiting =
+            self.lanes.iter().flat_map(|(domain, lane)| lane.iter().map(move |kind| (*domain, kind)));
+        waiting
+            .filter_map(|(domain, kind)| match kind {
+                RequestKind::ClearAll { entity_instance_id, rule } => Some(WaitingClearAll {
+                    domain,
+                    entity_instance_id: entity_instance_id.clone(),
+                    rule: *rule,
+                }),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The uuid by which callers know an alarm of this domain that stands.
+    pub(super) fn standing_uuid(&self, domain: Domain, key: &AlarmKey) -> Option<String> {
+        let said = self.said.get(key).filter(|said| said.domain == domain)?;
+        said.standing.as_ref().and_then(|alarm| alarm.uuid.clone())
+    }
+
+    fn send(&mut self, domain: Domain, request: RequestKind) {
+        self.lanes.entry(domain).or_default().push(request);
+    }
+
+    fn say(&mut self, key: &AlarmKey, domain: Domain, standing: Option<&Alarm>) {
+        self.said.insert(key.clone(), Said { domain, standing: standing.cloned() });
+    }
+
+    fn forget(&mut self, key: &AlarmKey) {
+        self.said.remove(key);
+        self.held.remove(key);
+    }
+
+    pub(super) fn apply(&mut self, op: &Op) -> Outcome {
+        match op {
+            Op::Raise { domain, alarm } => Outcome::Raised(self.raise(*domain, alarm)),
+            Op::Log { domain, alarm } => {
+                if !self.here.contains(domain) {
+                    self.send(*domain, RequestKind::Log { alarm: alarm.clone(), uuid: uuid(alarm) });
+                }
+                Outcome::Logged(uuid(alarm))
+            }
+            Op::Clear { key, unknown } => self.clear(key, *unknown),
+            Op::ClearAll { entity_instance_id, rule, unknown, domains } => {
+                let covered: Vec<(AlarmKey, Domain)> = self
+                    .said
+                    .iter()
+                    .filter(|(key, said)| {
+                        domains.contains(&said.domain)
+                            && rule.covers(entity_instance_id, &key.entity_instance_id)
+                    })
+                    .map(|(key, said)| (key.clone(), said.domain))
+                    .collect();
+                let away: Vec<&Domain> =
+                    domains.iter().filter(|domain| !self.here.contains(domain)).collect();
+                if covered.is_empty() && (*unknown == Unknown::Tell || away.is_empty()) {
+                    return Outcome::Unknown;
+                }
+                for domain in away {
+                    let entity_instance_id = entity_instance_id.clone();
+                    self.send(*domain, RequestKind::ClearAll { entity_instance_id, rule: *rule });
+                }
+                for (key, domain) in covered {
+                    if self.here.contains(&domain) {
+                        self.forget(&key);
+                    } else {
+                        self.say(&key, domain, None);
+                    }
+                }
+                Outcome::Cleared
+            }
+        }
+    }
+
+    fn raise(&mut self, domain: Domain, alarm: &Alarm) -> String {
+        let key = alarm.key();
+        let request = RequestKind::Raise { alarm: Box::new(alarm.clone()), uuid: uuid(alarm) };
+        let here = self.here.contains(&domain);
+        if let Some(Said { domain: stands_in, standing: Some(standing) }) = self.said.get(&key).cloned() {
+            if alarm.keep_existing_alarm {
+                return uuid(&standing);
+            }
+            if stands_in == domain && standing.same_content(alarm) {
+                if !self.pending(&key) && !here {
+                    self.send(domain, request);
+                }
+                return uuid(&standing);
+            }
+            if stands_in != domain && !self.here.contains(&stands_in) {
+                self.send(stands_in, RequestKind::Clear { key: key.clone() });
+            }
+        }
+        if self.said.get(&key).is_some_and(|said| said.domain != domain) {
+            self.forget(&key);
+        }
+        if !here {
+            self.send(domain, request);
+        }
+        self.say(&key, domain, Some(alarm));
+        uuid(alarm)
+    }
+
+    fn clear(&mut self, key: &AlarmKey, unknown: Unknown) -> Outcome {
+        let domain = match (self.said.get(key), unknown) {
+            (Some(Said { standing: None, .. }), _) => return Outcome::Cleared,
+            (Some(said), _) => said.domain,
+            (None, Unknown::Deliver(domain)) if !self.here.contains(&domain) => domain,
+            (None, _) => return Outcome::Unknown,
+        };
+        if self.here.contains(&domain) {
+            self.forget(key);
+        } else {
+            self.send(domain, RequestKind::Clear { key: key.clone() });
+            self.say(key, domain, None);
+        }
+        Outcome::Cleared
+    }
+
+    /// The places in a lane whose turn it is: nothing before them concerns the same alarm.
+    pub(super) fn ready(&self, domain: Domain) -> Vec<usize> {
+        let Some(lane) = self.lanes.get(&domain) else { return Vec::new() };
+        let keys: Vec<AlarmKey> = super::property::keys();
+        let free = |place: usize| {
+            let mut concerned = keys.iter().filter(|key| concerns(&lane[place], key));
+            !concerned.any(|key| lane[..place].iter().any(|earlier| concerns(earlier, key)))
+        };
+        (0..lane.len()).filter(|place| free(*place)).collect()
+    }
+
+    /// The request at this place of a lane is through: with which uuid, or refused.
+    pub(super) fn report(&mut self, domain: Domain, place: usize, report: Result<Option<&str>, ()>) {
+        let request = self.lanes.entry(domain).or_default().remove(place);
+        let concerned: Vec<AlarmKey> = self
+            .said
+            .iter()
+            .filter(|(key, said)| said.domain == domain && concerns(&request, key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in concerned {
+            let uuid_now = match (&request, report) {
+                (_, Err(())) => self.held.get(&key).cloned(),
+                (RequestKind::Raise { .. }, Ok(uuid)) => uuid.map(str::to_owned),
+                (_, Ok(_)) => None,
+            };
+            match &uuid_now {
+                Some(uuid) => self.held.insert(key.clone(), uuid.clone()),
+                None => self.held.remove(&key),
+            };
+            if self.pending(&key) {
+                continue;
+            }
+            // Nothing more is to come about it.
+            let Some(said) = self.said.get_mut(&key) else { continue };
+            let Some(standing) = said.standing.as_mut().filter(|_| uuid_now.is_some()) else {
+                self.forget(&key);
+                continue;
+            };
+            if let RequestKind::Raise { alarm, uuid: asked } = &request
+                && report == Ok(Some(asked.as_str()))
+            {
+                // Raised anew: its time is the new one, its uuid the one that is known.
+                *standing = Alarm { uuid: standing.uuid.clone(), ..(**alarm).clone() };
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Every test there is, in one command.
+//!
+//! Invariant: each suite runs whole, whatever became of the others.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::steps::Steps;
+use crate::{demo, generate, python, tools};
+
+/// Runs all suites.
+///
+/// # Errors
+/// One of them failed, or could not be started.
+pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
+    let mut steps = Steps::new("test");
+    steps.run("generated files", || generate::check(root))?;
+    let runner: &[&str] = if tools::answers(&mut tools::cargo(root, &["nextest"])) {
+        &["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"]
+    };
+    steps.run("Rust", || tools::run(&mut tools::cargo(root, runner)))?;
+    let examples = ["test", "--locked", "--workspace", "--doc", "--no-fail-fast"];
+    steps.run("Rust examples", || tools::run(&mut tools::cargo(root, &examples)))?;
+    for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
+        steps.run(name, || pytest(root, directory))?;
+    }
+    steps.run("demo", || tools::run(&mut demo::command(root)?))?;
+    steps.finish()
+}
+
+/// Runs the Python tests of a directory against the built programs and the laid-out package.
+fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
+    let programs = tools::build(root, &["fm-agent", "fm-rest-sim"])?;
+    let package = python::lay_out(root, false, Path::new("target/python"))?;
+    let interpreter = tools::virtual_environment(root)?;
+    let binaries = programs.first().and_then(|program| program.parent()).context("cargo built no program")?;
+    let mut command = tools::python_command(interpreter, &package);
+    command.current_dir(root).env("FM_TEST_BIN_DIR", binaries).env("FM_TEST_PYTHON_DIR", &package);
+    command.args(["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", directory]);
+    tools::run(&mut command)
+}
