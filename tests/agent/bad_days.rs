@@ -274,16 +274,56 @@ fn no_call_passes_its_deadline_while_controllers_hang() {
     }
 }
 
-#[test]
-fn one_request_that_fails_for_ever_delays_no_other() {
+/// A node whose alarm on `host=stuck` cannot be deleted at the controller, whatever is tried.
+fn stuck() -> (Sim, Node) {
     let sim = controller();
     let node = Node::with_platform(&sim);
-    sim.add_fault(Fault::status(500).on("POST", "/v1/alarms").times(1)).unwrap();
-    node.client.set(alarm("host=first")).unwrap();
+    let uuid = node.client.set(alarm("host=stuck")).unwrap();
+    node.wait_delivered();
+    sim.add_fault(Fault::status(500).on("DELETE", &format!("/v1/alarms/{uuid}"))).unwrap();
+    (sim, node)
+}
+
+#[test]
+fn one_request_that_fails_for_ever_delays_no_other() {
+    let (sim, node) = stuck();
+    node.client.clear(key("host=stuck")).unwrap();
     let others: Vec<Alarm> = (0..20).map(|number| alarm(&format!("host=c{number}"))).collect();
     node.client.set_list(others).unwrap();
-    node.wait_delivered();
+    wait_for("the others", || node.waiting("platform") == 1);
     assert_eq!(standing(&sim).len(), 21);
+    assert_eq!(node.domain("platform")["state"], "up");
+}
+
+#[test]
+fn one_alarm_of_which_very_much_waits_delays_no_other() {
+    let (sim, node) = stuck();
+    let flaps: Vec<Alarm> = (0..6000)
+        .map(|number| {
+            let alarm_state = if number % 2 == 0 { AlarmState::Clear } else { AlarmState::Set };
+            Alarm { alarm_state, ..worse("host=stuck", &number.to_string()) }
+        })
+        .collect();
+    node.client.set_list(flaps).unwrap();
+    node.client.set(alarm("host=other")).unwrap();
+    wait_for("the other", || standing(&sim).iter().any(|(entity, _)| entity == "host=other"));
+    assert_eq!(node.waiting("platform"), 6000);
+}
+
+#[test]
+fn an_alarm_that_a_clear_all_is_about_to_remove_is_not_kept() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    let theirs = sim.insert_alarm(NewAlarm::new(ALARM_ID, "host=a.p=1", "minor")).unwrap().fields.uuid;
+    let fault = sim.add_fault(Fault::status(500).on("DELETE", "/v1/alarms")).unwrap();
+    node.client.clear_all("host=a").unwrap();
+    assert_eq!(node.waiting("platform"), 1);
+    let ours = node.client.set(Alarm { keep_existing_alarm: true, ..alarm("host=a.p=1") }).unwrap();
+    assert_ne!(ours, theirs);
+    sim.remove_fault(fault).unwrap();
+    node.wait_delivered();
+    let there = sim.alarms().unwrap();
+    assert_eq!((there.len(), there[0].fields.uuid.as_str()), (1, ours.as_str()));
 }
 
 #[test]

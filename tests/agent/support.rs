@@ -138,8 +138,7 @@ impl Node {
     /// Sends the agent a signal.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.agent.as_ref().unwrap().id();
-        let sent = Command::new("kill").args(["-s", name]).arg(pid.to_string()).status().unwrap();
-        assert!(sent.success());
+        assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
     }
 
     /// Waits until the agent has ended.

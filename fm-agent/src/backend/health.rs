@@ -50,7 +50,7 @@ pub enum Condition {
 pub struct Health {
     domain: Domain,
     state: Mutex<State>,
-    went_down: Notify,
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Health {
     /// A controller that nobody has asked yet: it counts as up.
     pub fn new(domain: Domain) -> Self {
         let state = State { condition: Condition::Unknown, failures: 0, probe_at: None, ask_from: None };
-        Self { domain, state: Mutex::new(state), went_down: Notify::new() }
+        Self { domain, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// How it is.
@@ -86,9 +86,10 @@ impl Health {
         self.lock().probe_at
     }
 
-    /// Waits until it has gone down, whoever found out: whoever probes has to know.
-    pub async fn went_down(&self) {
-        self.went_down.notified().await;
+    /// Waits until it has failed or come back, whoever found out. For one who waits: the delivery of its
+    /// domain, which then probes or goes on.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether a write may ask it a question.
@@ -112,6 +113,7 @@ impl Health {
         drop(state);
         match before {
             Condition::Down { since, .. } => {
+                self.changed.notify_one();
                 tracing::info!(domain = %self.domain, down_since = %since, "controller is up again");
             }
             Condition::Unknown => tracing::info!(domain = %self.domain, "controller is up"),
@@ -133,7 +135,7 @@ impl Health {
         };
         state.condition = Condition::Down { since, reason: reason.to_owned() };
         drop(state);
-        self.went_down.notify_one();
+        self.changed.notify_one();
         if changed {
             tracing::warn!(domain = %self.domain, reason, "controller is down; requests wait on disk");
         }
@@ -147,6 +149,8 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -173,6 +177,19 @@ mod tests {
         assert_eq!(health.condition(), Condition::Up);
         assert!(health.may_ask());
         assert_eq!(health.probe_at(), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_delivers_is_told_of_both_ways() {
+        let health = Health::new(Domain::Platform);
+        health.failed("connection refused");
+        assert!(health.changed().now_or_never().is_some());
+        assert!(health.changed().now_or_never().is_none(), "once");
+        // A question that was under way all the while comes back with an answer.
+        health.succeeded();
+        assert!(health.changed().now_or_never().is_some());
+        health.succeeded();
+        assert!(health.changed().now_or_never().is_none(), "nothing new");
     }
 
     #[test]

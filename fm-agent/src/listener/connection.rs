@@ -4,11 +4,11 @@
 //! - Requests get their place in the order in which they arrived; answers leave as they are ready.
 //! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits.
 //! - A peer that has gone, or does not take its answers within [`WRITE_LIMIT`], gets no more of them; what
-//!   it has sent is taken all the same: a process may raise an alarm and exit.
+//!   it has sent is taken all the same, before a stop too: a process may raise an alarm and exit.
 //! - Nobody waits for the answer to a detached request: one that finds no room is dropped.
-//! - What has arrived before the agent is told to stop is taken.
 
 use std::fmt;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use fm_common::protocol::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -137,7 +137,7 @@ async fn exchange(
     stop: &CancellationToken,
 ) -> Result<(), ConnectionError> {
     let mut under_way = FuturesUnordered::new();
-    let mut reading = true;
+    let (mut reading, mut stopping) = (true, false);
     while reading || !under_way.is_empty() {
         tokio::select! {
             biased;
@@ -149,8 +149,7 @@ async fn exchange(
                     answers.response(header.id, &response, peer).await?;
                 }
             }
-            // Unconstrained: that nothing is ready must mean that nothing has arrived.
-            frame = unconstrained(frames.next(MAX_FRAME_BYTES)), if reading && under_way.len() < MOST_UNANSWERED => {
+            frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
                 let Some(payload) = answers.or_tell(frame, peer).await? else {
                     reading = false;
                     continue;
@@ -162,11 +161,18 @@ async fn exchange(
                         let pending = service.begin(header, request).await;
                         under_way.push(async move { (header, kind, pending.await) });
                     }
-                    Err(error) => answers.response(header.id, &Err(not_understood(&error)), peer).await?,
+                    Err(error) => {
+                        let response = Err(not_understood(&error));
+                        note(peer, &header, "unknown", &response);
+                        answers.response(header.id, &response, peer).await?;
+                    }
                 }
             }
-            // Last, so that what has arrived is taken first.
-            () = stop.cancelled(), if reading && under_way.len() < MOST_UNANSWERED => reading = false,
+            // Nothing more can be sent from here on, so what was sent before can be read to its end.
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                reading &= shutdown(frames.stream().as_ref().as_raw_fd(), Shutdown::Read).is_ok();
+            }
         }
     }
     Ok(())
@@ -256,7 +262,7 @@ impl Answers {
                 Err(error.into())
             }
             // A peer that left without taking its answers: what it has begun still comes to its end.
-            Err(FrameError::Io(error)) => {
+            Err(error @ (FrameError::Io(_) | FrameError::Cut)) => {
                 tracing::debug!(%peer, %error, "the connection failed");
                 Ok(None)
             }

@@ -176,12 +176,7 @@ impl Service {
             // Its clear waits: what stands at the controller is about to go.
             Some(Standing::Cleared) => {}
             None => {
-                let limit = self.ask_limit.min(call.left());
-                let asked = match self.controller(self.router.owner(&alarm).domain) {
-                    Some(controller) => controller.ask(&Query::one(&key), limit).await,
-                    None => None,
-                };
-                if let Some(uuid) = asked.and_then(|found| found.into_iter().find_map(|alarm| alarm.uuid)) {
+                if let Some(uuid) = self.stands_elsewhere(call, &alarm).await? {
                     return Ok(Answer::Uuid(uuid));
                 }
             }
@@ -191,6 +186,17 @@ impl Service {
             Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
             Some(Outcome::Cleared | Outcome::Unknown) | None => Ok(Answer::Done),
         }
+    }
+
+    /// The uuid of an alarm that this node does not know, if it stands at its controller and is to stay.
+    async fn stands_elsewhere(&self, call: Call, alarm: &Alarm) -> Result<Option<String>, Refusal> {
+        let (key, domain) = (alarm.key(), self.router.owner(alarm).domain);
+        let Some(controller) = self.controller(domain) else { return Ok(None) };
+        if self.clear_all_waits(domain, &key).await? {
+            return Ok(None);
+        }
+        let asked = controller.ask(&Query::one(&key), self.ask_limit.min(call.left())).await;
+        Ok(asked.and_then(|found| found.into_iter().find_map(|alarm| alarm.uuid)))
     }
 
     /// The change that an alarm's intent asks for.

@@ -24,6 +24,9 @@ use crate::protocol::{
     Hello, HelloAnswer, LENGTH_BYTES, MAX_FRAME_BYTES, Request, RequestHeader, Response, VERSION,
 };
 
+/// Memory kept between calls.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// How one exchange failed.
 #[derive(Debug)]
 pub(super) enum CallFailure {
@@ -78,16 +81,8 @@ impl Connection {
         let address = UnixAddr::new(path).map_err(not_running)?;
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map_err(not_running)?;
-        // The send limit also bounds connect(): it waits when the listener's backlog is full.
-        let limit = deadline.saturating_duration_since(started).max(Duration::from_millis(1));
-        setsockopt(&socket, sockopt::SendTimeout, &time_value(limit)).map_err(not_running)?;
-        loop {
-            match connect(socket.as_raw_fd(), &address) {
-                Ok(()) => break,
-                Err(Errno::EINTR) if Instant::now() < deadline => {}
-                Err(errno) => return Err(not_running(errno)),
-            }
-        }
+        connect_by(&socket, &address, deadline)
+            .map_err(|source| ClientError::NotRunning { socket: path.to_owned(), source })?;
         let mut connection = Self {
             socket: Arc::new(socket),
             receive_limit: Duration::ZERO,
@@ -105,8 +100,9 @@ impl Connection {
     fn greet(&mut self, deadline: Instant) -> Result<(), CallFailure> {
         self.buffer.clear();
         codec::encode_hello(&mut self.buffer, &Hello::new(&program_name()))?;
-        self.send_all(deadline)?;
-        self.receive_frame(deadline)?;
+        // An agent that refuses does so at once and leaves: its reason is there though the hello is not.
+        let sent = self.send_all(deadline);
+        self.receive_frame(deadline).or_else(|failure| sent.and(Err(failure)))?;
         match codec::decode_hello_answer(&self.buffer)? {
             HelloAnswer::Welcome { version: VERSION, .. } => Ok(()),
             HelloAnswer::Welcome { version, agent } => {
@@ -135,6 +131,9 @@ impl Connection {
         self.send_all(deadline)?;
         self.receive_frame(deadline)?;
         let (id, response) = codec::decode_response(&self.buffer)?;
+        if self.buffer.capacity() > KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
         if id == header.id {
             return Ok(response);
         }
@@ -294,6 +293,9 @@ impl Connection {
             taken += end;
         }
         self.answers.drain(..taken);
+        if self.answers.is_empty() && self.answers.capacity() > KEPT_BYTES {
+            self.answers = Vec::new();
+        }
         Ok(())
     }
 
@@ -341,6 +343,26 @@ pub(super) fn wait(socket: &OwnedFd, ready: PollFlags, deadline: Instant) -> Res
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => return Ok(()),
             Err(errno) => return Err(CallFailure::Broken(errno.into())),
+        }
+    }
+}
+
+/// Connects; waits for its turn when many callers want to, at most until the deadline.
+fn connect_by(socket: &OwnedFd, address: &UnixAddr, deadline: Instant) -> io::Result<()> {
+    let started = Instant::now();
+    loop {
+        // The send limit bounds connect() too, and starts anew each time.
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        setsockopt(socket, sockopt::SendTimeout, &time_value(left))?;
+        match connect(socket.as_raw_fd(), address) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EINTR) if Instant::now() < deadline => {}
+            Err(Errno::EINTR | Errno::EAGAIN) => {
+                let millis = started.elapsed().as_millis();
+                let what = format!("the agent did not take the connection within {millis} ms");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            Err(errno) => return Err(errno.into()),
         }
     }
 }
