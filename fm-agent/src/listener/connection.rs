@@ -23,7 +23,6 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -150,8 +149,7 @@ async fn exchange(
                     answers.response(header.id, &response, peer).await?;
                 }
             }
-            // Unconstrained: that nothing is ready must mean that nothing has arrived.
-            frame = unconstrained(frames.next(MAX_FRAME_BYTES)), if reading && under_way.len() < MOST_UNANSWERED => {
+            frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
                 let Some(payload) = answers.or_tell(frame, peer).await? else {
                     reading = false;
                     continue;

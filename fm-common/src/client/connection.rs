@@ -293,6 +293,9 @@ impl Connection {
             taken += end;
         }
         self.answers.drain(..taken);
+        if self.answers.is_empty() && self.answers.capacity() > KEPT_BYTES {
+            self.answers = Vec::new();
+        }
         Ok(())
     }
 
