@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backend::Link;
 use crate::config::{AgentConfig, Config, Domain};
-use crate::delivery::Worker;
+use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
 use crate::route::Router;
 use crate::service::Service;
@@ -103,6 +103,8 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
         let max_in_flight =
             config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
         let (store, controller) = (Arc::clone(&store), controller.clone());
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
+        workers.spawn(healer.run(delivering.clone()));
         let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
         workers.spawn(worker.run(delivering.clone()));
     }

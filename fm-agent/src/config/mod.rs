@@ -80,13 +80,21 @@ impl Default for AgentConfig {
 }
 
 /// The controller of one domain. With no backend table the agent is the domain's store of record.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DomainConfig {
     /// Requests under way at the same time, at most.
     pub max_in_flight: InFlight,
+    /// How long the pause between two attempts grows at most; it begins at 250 ms.
+    pub longest_pause_ms: Millis,
     /// Reach the controller over fm-rest-api.
     pub fm_rest_api: Option<FmRestApiConfig>,
+}
+
+impl Default for DomainConfig {
+    fn default() -> Self {
+        Self { max_in_flight: InFlight::default(), longest_pause_ms: Millis::new(30_000), fm_rest_api: None }
+    }
 }
 
 /// One of the operator's routing rules. Every given condition must hold; `*` at the end of a text

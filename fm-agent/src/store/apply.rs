@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::healing;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
 use crate::config::Domain;
@@ -172,6 +173,7 @@ impl Apply<'_> {
             // A clear of it waits there already.
             return Ok(());
         }
+        healing::bury(self.connection, &kept.key)?;
         self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }).map(drop)
     }
 
@@ -204,14 +206,14 @@ impl Apply<'_> {
         Ok(Outcome::Cleared)
     }
 
-    fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
+    pub(super) fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
         let seq = tables::insert_request(self.connection, domain, kind)?;
         self.woken.insert(domain);
         Ok(seq)
     }
 }
 
-fn raise_request(alarm: &Alarm, uuid: String) -> RequestKind {
+pub(super) fn raise_request(alarm: &Alarm, uuid: String) -> RequestKind {
     RequestKind::Raise { alarm: Box::new(alarm.clone()), uuid }
 }
 

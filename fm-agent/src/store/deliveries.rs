@@ -9,6 +9,7 @@ use fm_common::{AlarmKey, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::error::StoreError;
+use super::healing;
 use super::model::{Kept, Report, Request, RequestKind, Standing};
 use super::tables::{self, AlarmRow};
 use crate::config::Domain;
@@ -62,7 +63,7 @@ fn done(
                 .filter(|place| place.domain == domain)
                 .try_for_each(|place| cleared(connection, request.seq, &place.key, place.pending))
         }
-        RequestKind::Log { .. } => Ok(()),
+        RequestKind::Log { .. } | RequestKind::Remove { .. } => Ok(()),
     }
 }
 
@@ -76,7 +77,7 @@ fn rejected(connection: &Connection, request: &Request) -> Result<(), StoreError
                 .iter()
                 .try_for_each(|place| refused(connection, request.seq, &place.key))
         }
-        RequestKind::Log { .. } => Ok(()),
+        RequestKind::Log { .. } | RequestKind::Remove { .. } => Ok(()),
     }
 }
 
@@ -105,6 +106,9 @@ fn raised(
     let Some(AlarmRow { kept, pending }) = tables::find_alarm(connection, key)? else { return Ok(()) };
     if kept.domain != domain {
         return Ok(());
+    }
+    if uuid.is_some() && uuid != kept.controller_uuid {
+        healing::bury(connection, key)?;
     }
     let latest = pending == Some(request.seq);
     let RequestKind::Raise { alarm, uuid: asked } = &request.kind else { return Ok(()) };
@@ -139,6 +143,7 @@ fn cleared(
     key: &AlarmKey,
     pending: Option<i64>,
 ) -> Result<(), StoreError> {
+    healing::bury(connection, key)?;
     if pending == Some(seq) {
         return tables::delete_alarm(connection, key);
     }

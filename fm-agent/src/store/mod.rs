@@ -14,6 +14,7 @@
 mod apply;
 mod deliveries;
 mod error;
+mod healing;
 mod model;
 mod reader;
 mod schema;
@@ -36,7 +37,8 @@ use crate::config::{Domain, Durability};
 
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{
-    Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    Batch, Cleared, Finding, Found, Held, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown,
+    Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
@@ -89,6 +91,7 @@ impl Store {
     /// Starts the writer on an open database whose directory is held.
     fn start(options: &StoreOptions, mut connection: Connection, lock: File) -> Result<Self, StoreError> {
         settle::settle(&mut connection, &options.domains, options.max_events)?;
+        healing::forget_old(&connection)?;
         let here: BTreeSet<Domain> =
             options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
         let wakes: BTreeMap<Domain, Arc<Notify>> =

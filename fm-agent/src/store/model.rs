@@ -70,8 +70,10 @@ pub enum Outcome {
     Logged(String),
     /// What had to be cleared is cleared or will be.
     Cleared,
-    /// Nothing was changed: this node knows no such alarm.
+    /// Nothing was changed: this node knows no such alarm, or no such request.
     Unknown,
+    /// What was asked for is done.
+    Done,
 }
 
 /// A request that waits to be delivered.
@@ -112,6 +114,13 @@ pub enum RequestKind {
         /// The log as the caller wrote it.
         alarm: Box<Alarm>,
         /// The uuid for it at the controller.
+        uuid: String,
+    },
+    /// Remove one alarm of this key, and no other, that stands again although this node cleared it.
+    Remove {
+        /// The key.
+        key: AlarmKey,
+        /// Its uuid at the controller.
         uuid: String,
     },
 }
@@ -194,4 +203,47 @@ pub struct Waiting {
     pub oldest: Option<Timestamp>,
     /// Requests that the controller refused for good.
     pub rejected: u64,
+}
+
+/// An alarm that a controller holds for this node, as far as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// Its uuid at the controller.
+    pub uuid: String,
+    /// Since when the controller holds it under this uuid, by this node's clock.
+    pub since: Timestamp,
+}
+
+/// An alarm that a controller held for this node until this node cleared or replaced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleared {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// Its uuid at the controller.
+    pub uuid: String,
+}
+
+/// What was found about one alarm of a domain when its controller was compared with this node. It is
+/// passed over when the alarm has changed meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// The uuid at the controller that it is about.
+    pub uuid: String,
+    /// What was found.
+    pub what: Found,
+}
+
+/// How a controller differs from what this node made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It has lost the alarm: the alarm is raised again.
+    Lost,
+    /// Somebody has removed the alarm there: it is forgotten here.
+    Removed,
+    /// The alarm stands although this node cleared it: it is removed.
+    Back,
 }

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
-use super::model::{Kept, Request, Waiting, WaitingClearAll};
-use super::{schema, tables};
+use super::model::{Cleared, Held, Kept, Request, Waiting, WaitingClearAll};
+use super::{healing, schema, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -74,6 +74,16 @@ impl Reader {
     /// Up to which place requests of a domain may have been sent by this or an earlier run of the agent.
     pub async fn begun(&self, domain: Domain) -> Result<i64, StoreError> {
         self.run(move |connection| tables::begun(connection, domain)).await
+    }
+
+    /// What the controller of this domain holds for this node, as far as this node knows, and what it
+    /// held until this node cleared it; both of one moment. What a request waits for is in neither.
+    pub async fn healing(&self, domain: Domain) -> Result<(Vec<Held>, Vec<Cleared>), StoreError> {
+        self.run(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            Ok((healing::held(&moment, domain)?, healing::cleared(&moment, domain)?))
+        })
+        .await
     }
 
     /// The uuid under which the controller of this domain holds an alarm, as far as this node knows.

@@ -3,6 +3,7 @@
 mod changes;
 mod commits;
 mod files;
+mod healing;
 mod model;
 mod property;
 
@@ -174,13 +175,16 @@ fn short(kind: &RequestKind) -> String {
         RequestKind::Log { alarm, .. } => format!("log {} {}", alarm.alarm_id, alarm.reason_text),
         RequestKind::Clear { key } => format!("clear {}", key.alarm_id),
         RequestKind::ClearAll { entity_instance_id, .. } => format!("clear_all {entity_instance_id}"),
+        RequestKind::Remove { key, uuid } => format!("remove {} {uuid}", key.alarm_id),
     }
 }
 
 /// The uuid that a waiting raise or log takes at the controller.
 fn asked(request: &Request) -> String {
     match &request.kind {
-        RequestKind::Raise { uuid, .. } | RequestKind::Log { uuid, .. } => uuid.clone(),
+        RequestKind::Raise { uuid, .. }
+        | RequestKind::Log { uuid, .. }
+        | RequestKind::Remove { uuid, .. } => uuid.clone(),
         RequestKind::Clear { .. } | RequestKind::ClearAll { .. } => panic!("{request:?} has no uuid"),
     }
 }

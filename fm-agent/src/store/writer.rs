@@ -20,10 +20,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::apply::Apply;
-use super::deliveries;
 use super::error::{StoreError, StoreErrorKind};
-use super::model::{Batch, Outcome, Report};
+use super::model::{Batch, Finding, Outcome, Report};
 use super::tokens::Tokens;
+use super::{deliveries, healing};
 use crate::config::Domain;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -41,6 +41,7 @@ struct Job {
 enum Work {
     Batch(Batch),
     Report(Report),
+    Heal(Domain, Vec<Finding>),
     Flush,
     Stop,
 }
@@ -101,6 +102,13 @@ impl Writer {
     /// Records what became of a delivery; returns after the commit.
     pub async fn report(&self, report: Report) -> Result<(), StoreError> {
         self.send(Work::Report(report)).await?.committed().await.map(drop)
+    }
+
+    /// Acts on what a comparison with the controller of this domain has found, all of it or nothing, and
+    /// gives for each finding whether it still held; returns after the commit.
+    pub async fn heal(&self, domain: Domain, findings: Vec<Finding>) -> Result<Vec<bool>, StoreError> {
+        let outcomes = self.send(Work::Heal(domain, findings)).await?.committed().await?;
+        Ok(outcomes.into_iter().map(|outcome| outcome == Outcome::Done).collect())
     }
 
     /// Returns when everything submitted before is on disk.
@@ -244,6 +252,7 @@ fn work(
             deliveries::report(apply.connection, report)?;
             return Ok((Vec::new(), None));
         }
+        Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),
         Work::Flush | Work::Stop => return Ok((Vec::new(), None)),
     };
     if tokens.knows(batch.token) {
