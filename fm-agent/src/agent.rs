@@ -12,6 +12,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fm_common::paths;
@@ -26,7 +27,7 @@ use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
 use crate::route::Router;
 use crate::service::Service;
-use crate::store::{Store, StoreOptions};
+use crate::store::{KeepRejected, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,10 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
         durability: config.agent.durability,
         domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
         max_events: config.agent.max_events,
+        rejected: KeepRejected {
+            most: config.agent.max_rejected,
+            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
+        },
     })?);
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;

@@ -58,6 +58,10 @@ pub struct AgentConfig {
     pub ask_timeout_ms: Millis,
     /// Events kept by an agent that is its own store of record; the oldest go first.
     pub max_events: u32,
+    /// Requests that controllers refused for good are kept, so many at most; the oldest go first.
+    pub max_rejected: u32,
+    /// For so many days they are kept at most.
+    pub rejected_days: u16,
     /// Which log lines are written, in the filter syntax of `tracing`, such as `info` or
     /// `info,fm_agent::delivery=debug`.
     pub log: LogFilter,
@@ -74,6 +78,8 @@ impl Default for AgentConfig {
             max_connections: 10_000,
             ask_timeout_ms: Millis::new(500),
             max_events: 4_000,
+            max_rejected: 10_000,
+            rejected_days: 30,
             log: LogFilter::default(),
         }
     }

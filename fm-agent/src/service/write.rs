@@ -205,7 +205,7 @@ impl Service {
     }
 }
 
-fn batch(call: Call, ops: Vec<Op>) -> Batch {
+pub(super) fn batch(call: Call, ops: Vec<Op>) -> Batch {
     Batch { token: Some(call.header.token), ops }
 }
 

@@ -1,5 +1,7 @@
 //! What goes into the store and comes out of it: plain data.
 
+use std::time::Duration;
+
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
@@ -49,6 +51,16 @@ pub enum Op {
         unknown: Unknown,
         /// The domains that get the request.
         domains: Vec<Domain>,
+    },
+    /// Take a request that was refused again, as if it were made now.
+    Replay {
+        /// Its place in the order that it had.
+        seq: i64,
+    },
+    /// Forget a request that was refused.
+    Drop {
+        /// Its place in the order that it had.
+        seq: i64,
     },
 }
 
@@ -246,4 +258,26 @@ pub enum Found {
     Removed,
     /// The alarm stands although this node cleared it: it is removed.
     Back,
+}
+
+/// A request that a controller refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The domain whose controller it was.
+    pub domain: Domain,
+    /// The request.
+    pub request: Request,
+    /// When it was refused.
+    pub rejected_at: Timestamp,
+    /// What the controller said.
+    pub answer: String,
+}
+
+/// How many refused requests are kept, and for how long. The oldest go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepRejected {
+    /// So many at most.
+    pub most: u32,
+    /// So long at most.
+    pub age: Duration,
 }

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
-use super::model::{Cleared, Held, Kept, Request, Waiting, WaitingClearAll};
-use super::{healing, schema, tables};
+use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
+use super::{healing, rejected, schema, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -90,6 +90,11 @@ impl Reader {
     pub async fn controller_uuid(&self, domain: Domain, key: AlarmKey) -> Result<Option<String>, StoreError> {
         let kept = self.find(key).await?;
         Ok(kept.filter(|kept| kept.domain == domain).and_then(|kept| kept.controller_uuid))
+    }
+
+    /// The refused requests after this place, in order, so many at most.
+    pub async fn rejected(&self, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
+        self.run(move |connection| rejected::list(connection, after, most)).await
     }
 
     /// How much waits for a domain.

@@ -11,6 +11,7 @@ mod reports;
 mod settling;
 
 use std::path::Path;
+use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
@@ -19,8 +20,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Store, StoreError, StoreOptions,
-    Unknown,
+    Batch, KeepRejected, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Store, StoreError,
+    StoreOptions, Unknown,
 };
 use crate::config::Domain::{Openstack, Platform};
 use crate::config::{Domain, Durability};
@@ -124,6 +125,7 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         durability: Durability::Process,
         domains: domains.iter().copied().collect(),
         max_events: 100,
+        rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
     }
 }
 

@@ -21,9 +21,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::apply::Apply;
 use super::error::{StoreError, StoreErrorKind};
-use super::model::{Batch, Finding, Outcome, Report};
+use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
 use super::tokens::Tokens;
-use super::{deliveries, healing};
+use super::{StoreOptions, deliveries, healing};
 use crate::config::Domain;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -77,12 +77,13 @@ impl Writer {
         connection: Connection,
         lock: File,
         here: BTreeSet<Domain>,
-        max_events: u32,
+        options: &StoreOptions,
         wakes: BTreeMap<Domain, Arc<Notify>>,
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tokens = Tokens::load(&connection)?;
-        let thread = Thread { connection, lock, queue, here, max_events, wakes, tokens };
+        let (max_events, rejected) = (options.max_events, options.rejected);
+        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -149,6 +150,7 @@ struct Thread {
     queue: mpsc::Receiver<Job>,
     here: BTreeSet<Domain>,
     max_events: u32,
+    rejected: KeepRejected,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
 }
@@ -223,7 +225,7 @@ impl Thread {
             let applied = transaction.savepoint().map_err(StoreError::from).and_then(|savepoint| {
                 let mut apply =
                     Apply { connection: &savepoint, here: &self.here, max_events: self.max_events, woken };
-                let (outcomes, token) = work(&mut apply, &self.tokens, &job.work)?;
+                let (outcomes, token) = work(&mut apply, &self.tokens, self.rejected, &job.work)?;
                 savepoint.commit()?;
                 self.tokens.took(token);
                 Ok(outcomes)
@@ -244,12 +246,13 @@ impl Thread {
 fn work(
     apply: &mut Apply<'_>,
     tokens: &Tokens,
+    rejected: KeepRejected,
     work: &Work,
 ) -> Result<(Vec<Outcome>, Option<Token>), StoreError> {
     let batch = match work {
         Work::Batch(batch) => batch,
         Work::Report(report) => {
-            deliveries::report(apply.connection, report)?;
+            deliveries::report(apply.connection, report, rejected)?;
             return Ok((Vec::new(), None));
         }
         Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),

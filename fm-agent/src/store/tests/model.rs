@@ -138,6 +138,8 @@ impl Model {
                 }
                 Outcome::Cleared
             }
+            // What was refused is no part of what it holds.
+            Op::Replay { .. } | Op::Drop { .. } => Outcome::Unknown,
         }
     }
 
