@@ -33,29 +33,30 @@ pub(crate) fn strike(sim: &Sim, rng: &mut Rng, losses: Losses) -> String {
 }
 
 fn fault(rng: &mut Rng, losses: Losses) -> Fault {
-    let fault = match rng.u32(0..12) {
+    let fault = match rng.u32(0..18) {
         0 => return Fault::new(FaultKind::Refuse),
         1 => return Fault::new(FaultKind::DatabaseDown),
         2 => return Fault::new(FaultKind::KeystoneDown).at_keystone(),
         3 => Fault::new(FaultKind::Hang),
         4 => Fault::slow(rng.u64(20..500)),
-        5 => Fault::status([408, 429, 500, 502, 503, 504][rng.usize(0..6)]),
-        6 => Fault::new(FaultKind::Unauthorized),
-        7 => Fault::new(FaultKind::Forbidden),
-        8 => Fault::new(FaultKind::BrokenJson),
-        9 => Fault::new(FaultKind::HalfAnswer),
+        5..9 => Fault::status([500, 500, 500, 408, 429, 502, 503, 504][rng.usize(0..8)]),
+        9 => Fault::new(FaultKind::Unauthorized),
+        10 => Fault::new(FaultKind::Forbidden),
+        11 | 12 => Fault::new(FaultKind::BrokenJson),
+        13 | 14 => Fault::new(FaultKind::HalfAnswer),
         _ => Fault::new(FaultKind::Reset),
     };
     let applied = match rng.u32(0..6) {
-        0..2 => Apply::Nothing,
-        2 if losses == Losses::Events => Apply::AlarmOnly,
+        0..3 => Apply::Nothing,
+        3 if losses == Losses::Events => Apply::AlarmOnly,
         _ => Apply::All,
     };
     let fault = fault.applied(applied);
-    let fault = match rng.u32(0..4) {
-        0 => fault.on("POST", "/v1/alarms"),
-        1 => fault.on("DELETE", "/v1/alarms"),
-        2 => fault.on("GET", "/v1/"),
+    // Mostly writes: where reads fail, too, no write is tried.
+    let fault = match rng.u32(0..8) {
+        0..3 => fault.on("POST", "/v1/alarms"),
+        3..6 => fault.on("DELETE", "/v1/alarms"),
+        6 => fault.on("GET", "/v1/"),
         _ => fault,
     };
     let fault = if rng.bool() { fault.times(rng.u32(1..6)) } else { fault };

@@ -7,7 +7,7 @@
 //! - Each raise left one alarm and one set event, each clear one clear event, each log one event, in the
 //!   order of the calls. Where the service's own defects lose an event (the seeds that [`Losses`] names),
 //!   what is left is still in that order and nothing is doubled.
-//! - A comparison finds nothing to heal.
+//! - No comparison, in between or at the end, finds anything to heal.
 //!
 //! `FM_SIMULATE_SEEDS` is how many seeds, `FM_SIMULATE_FIRST` the first. A seed decides calls and faults; what
 //! they meet is a matter of time, so a seed that failed may have to be run again to fail again.
@@ -68,7 +68,7 @@ impl Drop for Replay {
 #[test]
 fn bad_days_by_the_seed() {
     let first = number("FM_SIMULATE_FIRST", 1);
-    for seed in first..first + number("FM_SIMULATE_SEEDS", 3) {
+    for seed in first..first + number("FM_SIMULATE_SEEDS", 4) {
         let _replay = Replay(seed);
         let losses = if seed % 3 == 0 { Losses::Events } else { Losses::None };
         let started = Instant::now();
