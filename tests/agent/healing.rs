@@ -1,6 +1,5 @@
 //! Controllers that come back from an outage with something else than they had.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use fm_common::ErrorCode;
@@ -8,21 +7,9 @@ use fm_rest_sim::{Apply, Database, Fault, FaultKind, NewAlarm, Sim, SimConfig};
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALARM_ID, Node, alarm, code, controller, controller_with, domain, events, key, standing, wait_for,
+    ALARM_ID, Node, address, alarm, code, controller, controller_with, domain, events, key, replaced,
+    standing, wait_for,
 };
-
-/// The address in a URL of a stand-in.
-fn address(url: &str) -> SocketAddr {
-    let rest = url.trim_start_matches("http://");
-    rest.split('/').next().unwrap().parse().unwrap()
-}
-
-/// Ends a controller; the next one at its addresses has this database.
-fn replaced(sim: Sim, database: Database) -> Sim {
-    let (listen, keystone_listen) = (address(&sim.url()), address(&sim.keystone_url()));
-    drop(sim);
-    controller_with(SimConfig { listen, keystone_listen, database, ..SimConfig::default() })
-}
 
 fn node(sim: &Sim) -> Node {
     Node::start(
@@ -71,7 +58,7 @@ fn what_a_controller_has_lost_is_raised_again_once() {
     let fault = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
     notice(&node);
     assert!(sim.remove_fault(fault).is_ok());
-    let sim = replaced(sim, Database::Memory);
+    let sim = replaced(sim, SimConfig::default());
     wait_for("the alarms to be raised again", || entities(&sim) == ["host=a", "host=b"]);
     node.wait_delivered();
     assert_eq!(numbers(&resync(&node)), [0; 4]);
@@ -90,7 +77,7 @@ fn what_was_lost_while_the_agent_was_away_is_raised_after_its_start() {
     node.client.set(alarm("host=a")).unwrap();
     node.wait_delivered();
     node.kill();
-    let sim = replaced(sim, Database::Memory);
+    let sim = replaced(sim, SimConfig::default());
     node.run();
     wait_for("the alarm to be raised again", || entities(&sim) == ["host=a"]);
 }
@@ -194,7 +181,7 @@ fn without_a_list_nothing_is_healed() {
     let node = node(&sim);
     node.client.set(alarm("host=a")).unwrap();
     node.wait_delivered();
-    let sim = replaced(sim, Database::Memory);
+    let sim = replaced(sim, SimConfig::default());
     let poisoned = sim.add_fault(Fault::status(500).on("GET", "/v1/alarms")).unwrap();
     assert_eq!(code(node.client.resync("platform")), ErrorCode::NoConnect);
     assert!(standing(&sim).is_empty());

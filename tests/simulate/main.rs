@@ -8,6 +8,7 @@
 //!   order of the calls. Where the service's own defects lose an event (the seeds that [`Losses`] names),
 //!   what is left is still in that order and nothing is doubled.
 //! - No comparison, in between or at the end, finds anything to heal.
+//! - A controller that then loses its database has every alarm again after the comparison.
 //!
 //! `FM_SIMULATE_SEEDS` is how many seeds, `FM_SIMULATE_FIRST` the first. A seed decides calls and faults; what
 //! they meet is a matter of time, so a seed that failed may have to be run again to fail again.
