@@ -13,6 +13,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use fm_common::paths;
@@ -23,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Link;
 use crate::config::{AgentConfig, Config, Domain};
-use crate::delivery::Worker;
+use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
 use crate::route::Router;
 use crate::service::Service;
-use crate::store::{Store, StoreOptions};
+use crate::store::{KeepRejected, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +104,10 @@ async fn serve(
         durability: config.agent.durability,
         domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
         max_events: config.agent.max_events,
+        rejected: KeepRejected {
+            most: config.agent.max_rejected,
+            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
+        },
     })?);
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
@@ -116,6 +121,8 @@ async fn serve(
         let max_in_flight =
             config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
         let (store, controller) = (Arc::clone(&store), controller.clone());
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
+        parts.spawn(healer.run(stopping.clone()));
         let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
         parts.spawn(worker.run(stopping.clone()));
     }

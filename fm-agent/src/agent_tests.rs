@@ -10,8 +10,11 @@ use tokio::task::{self, JoinHandle};
 use tokio::time;
 
 use super::*;
+
 use crate::backend::health::Health;
-use crate::backend::{Answer, Backend, Clear, Controller, Delivered, Failure, Log, Query, Raise};
+use crate::backend::{
+    Absent, Answer, Backend, Clear, Controller, Delivered, Failure, Log, Memory, Query, Raise,
+};
 
 fn places(config: &AgentConfig, is_root: bool, variables: &[(&str, &str)]) -> anyhow::Result<Places> {
     Places::new(config, is_root, |name| {
@@ -51,6 +54,8 @@ fn what_is_configured_wins() {
     assert_eq!(named.socket, PathBuf::from("/b.sock"));
 }
 
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// A controller that the agent's code fails on: it panics where it is told to.
 struct Faulty {
     raised: Mutex<Vec<String>>,
@@ -86,6 +91,14 @@ impl Backend for Faulty {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn remove<'a>(&'a self, _: &'a str) -> Answer<'a, Delivered> {
+        unreachable!("no test removes")
+    }
+
+    fn recall<'a>(&'a self, _: &'a Absent) -> Answer<'a, Memory> {
+        unreachable!("no test loses an alarm")
+    }
+
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async { panic!("a fault of the agent") })
     }
@@ -104,8 +117,10 @@ impl Inside {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let faulty = Arc::new(Faulty { raised: Mutex::default() });
-        let controller =
-            Controller { backend: faulty.clone(), health: Arc::new(Health::new(Domain::Platform)) };
+        let controller = Controller {
+            backend: faulty.clone(),
+            health: Arc::new(Health::new(Domain::Platform, LONGEST_PAUSE)),
+        };
         let links = [(Domain::Platform, Link::Controller(controller))].into();
         let socket = directory.path().join("a.sock");
         let places =

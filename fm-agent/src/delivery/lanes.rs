@@ -128,7 +128,7 @@ impl Lanes {
                 RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => {
                     Target::Alarm(alarm.key())
                 }
-                RequestKind::Clear { key } => Target::Alarm(key.clone()),
+                RequestKind::Clear { key } | RequestKind::Remove { key, .. } => Target::Alarm(key.clone()),
                 RequestKind::ClearAll { entity_instance_id, rule } => {
                     Target::Entity { filter: entity_instance_id.clone(), rule: *rule }
                 }

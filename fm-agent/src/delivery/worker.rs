@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
 use super::outcome::{Outcome, attempt, needs_standing};
-use crate::backend::health::pause;
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
 use crate::store::{Report, Store, StoreError};
@@ -136,7 +135,7 @@ impl Worker {
                 }
                 Err(error) => {
                     tracing::error!(domain = %self.domain, %error, "waiting requests cannot be read");
-                    self.read_again_at = Some(Instant::now() + pause(1));
+                    self.read_again_at = Some(Instant::now() + self.controller.health.pause(1));
                     return;
                 }
             }
@@ -193,7 +192,8 @@ impl Worker {
     }
 
     fn again(&mut self, seq: i64, in_doubt: bool) {
-        self.lanes.failed(seq, in_doubt, |attempts| Instant::now() + pause(attempts));
+        let health = &self.controller.health;
+        self.lanes.failed(seq, in_doubt, |attempts| Instant::now() + health.pause(attempts));
     }
 
     /// Whether a controller that was down can be used again.

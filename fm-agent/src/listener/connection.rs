@@ -158,7 +158,7 @@ async fn exchange(
                 match codec::decode_request(body) {
                     Ok(request) => {
                         let kind = request.kind();
-                        let pending = service.begin(header, request).await;
+                        let pending = service.begin(header, request, peer.uid).await;
                         under_way.push(async move { (header, kind, pending.await) });
                     }
                     Err(error) => {

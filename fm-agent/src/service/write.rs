@@ -29,7 +29,7 @@ impl Service {
                 later(async move {
                     match submitted.committed().await?.pop() {
                         Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
-                        Some(Outcome::Cleared | Outcome::Unknown) | None => Ok(Answer::Done),
+                        Some(Outcome::Cleared | Outcome::Unknown | Outcome::Done) | None => Ok(Answer::Done),
                     }
                 })
             }
@@ -50,7 +50,7 @@ impl Service {
         later(async move {
             let uuids = submitted.committed().await?.into_iter().map(|outcome| match outcome {
                 Outcome::Raised(uuid) | Outcome::Logged(uuid) => uuid,
-                Outcome::Cleared | Outcome::Unknown => String::new(),
+                Outcome::Cleared | Outcome::Unknown | Outcome::Done => String::new(),
             });
             Ok(Answer::Uuids(uuids.collect()))
         })
@@ -184,7 +184,7 @@ impl Service {
         let op = self.op(alarm);
         match self.store.writer.submit(batch(call, vec![op])).await?.committed().await?.pop() {
             Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
-            Some(Outcome::Cleared | Outcome::Unknown) | None => Ok(Answer::Done),
+            Some(Outcome::Cleared | Outcome::Unknown | Outcome::Done) | None => Ok(Answer::Done),
         }
     }
 
@@ -217,7 +217,7 @@ impl Service {
     }
 }
 
-fn batch(call: Call, ops: Vec<Op>) -> Batch {
+pub(super) fn batch(call: Call, ops: Vec<Op>) -> Batch {
     Batch { token: Some(call.header.token), ops }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! It must not know what a request means: that is the agent's business.
 
+mod admin;
 mod connection;
 mod detached;
 mod error;
@@ -333,6 +334,7 @@ fn unexpected(answer: &Answer) -> ClientError {
         Answer::Alarm(_) => "alarm",
         Answer::Alarms(_) => "alarms",
         Answer::Status(_) => "status",
+        Answer::Json(_) => "json",
     };
     ClientError::Refused(Refusal::new(
         crate::ErrorCode::Communications,
