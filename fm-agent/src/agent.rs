@@ -5,6 +5,7 @@
 //!   the socket is bound before the agent says that it is ready.
 //! - A stop takes no new requests, answers those that have begun, lets deliveries that are under way end,
 //!   and closes the store, all within the grace period. What waits stays on disk.
+//! - No part ends unnoticed: the agent is whole, or it ends with an error.
 //! - Nothing is static: all parts are given what they need.
 
 use std::collections::BTreeMap;
@@ -12,21 +13,22 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use fm_common::paths;
 use nix::unistd::geteuid;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::backend::Link;
 use crate::config::{AgentConfig, Config, Domain};
-use crate::delivery::Worker;
+use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
 use crate::route::Router;
 use crate::service::Service;
-use crate::store::{Store, StoreOptions};
+use crate::store::{KeepRejected, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,28 +87,46 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let places = Places::new(&config.agent, is_root, variable)?;
     let links = links(&config)?;
+    serve(&config, &places, links, stop, hurry).await
+}
+
+/// Serves callers and delivers over these links until `stop`, or until a part of the agent has ended by
+/// itself: then it ends as a whole, with an error, and whoever started it starts it again.
+async fn serve(
+    config: &Config,
+    places: &Places,
+    links: BTreeMap<Domain, Link>,
+    stop: CancellationToken,
+    hurry: CancellationToken,
+) -> anyhow::Result<()> {
     let store = Arc::new(Store::open(&StoreOptions {
         state_dir: places.state_dir.clone(),
         durability: config.agent.durability,
         domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
         max_events: config.agent.max_events,
+        rejected: KeepRejected {
+            most: config.agent.max_rejected,
+            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
+        },
     })?);
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent));
 
-    let (accepting, delivering) = (CancellationToken::new(), CancellationToken::new());
-    let (callers, workers) = (TaskTracker::new(), TaskTracker::new());
+    let stopping = CancellationToken::new();
+    let mut parts = JoinSet::new();
     for (domain, link) in &links {
         let Link::Controller(controller) = link else { continue };
         let max_in_flight =
             config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
         let (store, controller) = (Arc::clone(&store), controller.clone());
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
+        parts.spawn(healer.run(stopping.clone()));
         let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
-        workers.spawn(worker.run(delivering.clone()));
+        parts.spawn(worker.run(stopping.clone()));
     }
-    callers.spawn(listener.run(service, accepting.clone()));
+    parts.spawn(listener.run(service, stopping.clone()));
     for (domain, link) in &links {
         tracing::info!(%domain, backend = link.name(), "domain configured");
     }
@@ -117,16 +137,19 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
         "ready"
     );
 
-    stop.cancelled().await;
-    tracing::info!("stopping: what waits stays on disk");
-    accepting.cancel();
-    delivering.cancel();
-    callers.close();
-    workers.close();
-    let drained = async {
-        callers.wait().await;
-        workers.wait().await;
+    let broken = tokio::select! {
+        () = stop.cancelled() => false,
+        _ = parts.join_next() => true,
     };
+    if broken {
+        tracing::error!(
+            "a part of the agent has ended by itself: the agent stops so that it is started anew"
+        );
+    } else {
+        tracing::info!("stopping: what waits stays on disk");
+    }
+    stopping.cancel();
+    let drained = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
         drained = timeout(config.agent.shutdown_grace_ms.duration(), drained) => {
             if drained.is_err() {
@@ -140,6 +163,10 @@ pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationTok
     }
     store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
     tracing::info!("stopped");
+    ensure!(
+        !broken,
+        "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost"
+    );
     Ok(())
 }
 
@@ -155,44 +182,5 @@ fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn places(config: &AgentConfig, is_root: bool, variables: &[(&str, &str)]) -> anyhow::Result<Places> {
-        Places::new(config, is_root, |name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
-        })
-    }
-
-    #[test]
-    fn root_is_the_nodes_agent() {
-        let root = places(&AgentConfig::default(), true, &[("XDG_RUNTIME_DIR", "/run/user/0")]).unwrap();
-        assert_eq!(root.socket, PathBuf::from("/run/fm/fm-agent.sock"));
-        assert_eq!(root.state_dir, PathBuf::from("/var/lib/fm-agent"));
-        assert!(root.everybody);
-    }
-
-    #[test]
-    fn an_ordinary_user_has_their_own() {
-        let user = [("XDG_RUNTIME_DIR", "/run/user/7"), ("HOME", "/home/u")];
-        let own = places(&AgentConfig::default(), false, &user).unwrap();
-        assert_eq!(own.socket, PathBuf::from("/run/user/7/fm/fm-agent.sock"));
-        assert_eq!(own.state_dir, PathBuf::from("/home/u/.local/state/fm-agent"));
-        assert!(!own.everybody);
-        let error = places(&AgentConfig::default(), false, &[("HOME", "/home/u")]).unwrap_err();
-        assert!(error.to_string().contains("XDG_RUNTIME_DIR"), "{error}");
-    }
-
-    #[test]
-    fn what_is_configured_wins() {
-        let config = AgentConfig {
-            socket: Some("/a.sock".into()),
-            state_dir: Some("/state".into()),
-            ..AgentConfig::default()
-        };
-        let named = places(&config, false, &[("FM_AGENT_SOCKET", "/b.sock")]).unwrap();
-        assert_eq!((named.socket, named.state_dir), ("/a.sock".into(), "/state".into()));
-        let named = places(&AgentConfig::default(), true, &[("FM_AGENT_SOCKET", "/b.sock")]).unwrap();
-        assert_eq!(named.socket, PathBuf::from("/b.sock"));
-    }
-}
+#[path = "agent_tests.rs"]
+mod tests;

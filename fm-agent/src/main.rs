@@ -55,6 +55,8 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::new(config.agent.log.as_str()))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // When nobody reads the log any more, saying so in the same place would panic.
+        .log_internal_errors(false)
         .init();
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,

@@ -78,7 +78,8 @@ impl Router {
         self.decide(&key.alarm_id, &entity_type.join("."), &key.entity_instance_id)
     }
 
-    fn decide(&self, alarm_id: &str, entity_type: &str, entity_instance: &str) -> Decision {
+    /// The owner of what has this id, entity type and entity.
+    pub fn decide(&self, alarm_id: &str, entity_type: &str, entity_instance: &str) -> Decision {
         let (wanted, reason) = self.wanted(alarm_id, entity_type, entity_instance);
         if self.configured.contains(&wanted) {
             return Decision { domain: wanted, reason, instead_of: None };

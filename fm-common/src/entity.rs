@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How list and clear-all filters match entity instance ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityMatch {
     /// By path component: equal, or the filter followed by `.` or `=`, or a filter that itself ends in

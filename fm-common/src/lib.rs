@@ -16,6 +16,7 @@ pub mod entity;
 pub mod error;
 pub mod paths;
 pub mod protocol;
+pub mod text;
 pub mod timestamp;
 pub mod values;
 

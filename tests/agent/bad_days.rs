@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use fm_common::{Alarm, AlarmState, ErrorCode};
+use fm_common::{Alarm, AlarmState, ErrorCode, Severity};
 use fm_rest_sim::{Apply, Dialect, Fault, FaultKind, NewAlarm, Sim, SimConfig, User};
 
 use crate::support::{
@@ -240,15 +240,53 @@ fn clears_while_the_controller_is_down() {
     assert_eq!(left[0].fields.reason_text, None);
 }
 
+/// The rows of the semantics table that name this node's own alarms, with the controller away.
+#[test]
+fn own_alarms_while_the_controller_is_down() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    let entities = ["host=keep", "host=all.p=1", "host=list", "host=state", "host=severity"];
+    let uuids = node.client.set_list(entities.map(alarm).to_vec()).unwrap();
+    node.wait_delivered();
+    let before = sim.events().unwrap().len();
+    let fault = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
+    assert_eq!(code(node.client.list_by_id(ALARM_ID)), ErrorCode::NoConnect);
+    node.wait_down("platform");
+
+    let keep = Alarm { keep_existing_alarm: true, ..worse("host=keep", "changed") };
+    assert_eq!(node.client.set(keep).unwrap(), uuids[0]);
+    assert_eq!(node.waiting("platform"), 0, "nothing is sent for it");
+    let new = node.client.set_list(vec![alarm("host=new1"), alarm("host=new2")]).unwrap();
+    node.client.clear_all("host=all").unwrap();
+    node.client.clear_list(vec![key("host=list"), key("host=nothing")]).unwrap();
+    let by_state = Alarm { alarm_state: AlarmState::Clear, ..alarm("host=state") };
+    assert_eq!(node.client.set(by_state).unwrap(), "");
+    let by_severity = Alarm { severity: Severity::Clear, ..alarm("host=severity") };
+    assert_eq!(node.client.set(by_severity).unwrap(), "");
+    for gone in ["host=all.p=1", "host=list", "host=nothing", "host=state", "host=severity"] {
+        assert_eq!(code(node.client.get(key(gone))), ErrorCode::EntityNotFound, "{gone}");
+    }
+    assert_eq!(node.client.get(key("host=new2")).unwrap().uuid.as_ref(), Some(&new[1]));
+
+    sim.remove_fault(fault).unwrap();
+    node.wait_delivered();
+    let mut left: Vec<String> = standing(&sim).into_iter().map(|(entity, _)| entity).collect();
+    left.sort();
+    assert_eq!(left, ["host=keep", "host=new1", "host=new2"]);
+    assert_eq!(sim.events().unwrap().len(), before + 2 + 4, "two were raised and four cleared, once each");
+}
+
 #[test]
 fn no_call_passes_its_deadline_while_controllers_hang() {
     let sim = controller();
-    let node = Node::with_platform(&sim);
+    // What the agent itself waits for is no help: it would wait for a minute.
+    let config = domain("platform", &sim, "labrador")
+        .replace("request_timeout_ms = 1000", "request_timeout_ms = 60000");
+    let node = Node::start(&config);
     node.client.set(alarm("host=known")).unwrap();
     node.wait_delivered();
     sim.add_fault(Fault::new(FaultKind::Hang)).unwrap();
-    let (write_ms, read_ms) = (1000, 1500);
-    let caller = node.hasty_client(write_ms, read_ms);
+    let caller = node.hasty_client(1000, 1500);
     let slack = Duration::from_millis(250);
     let timed = |what: &str, limit_ms: u64, call: &dyn Fn() -> Result<(), ErrorCode>| {
         let started = Instant::now();
@@ -259,31 +297,73 @@ fn no_call_passes_its_deadline_while_controllers_hang() {
     };
     for round in 0..3 {
         let entity = format!("host=c{round}");
-        let result = timed("set", write_ms, &|| caller.set(alarm(&entity)).map(drop).map_err(|e| e.code()));
+        // A set asks nobody; a clear of what this node does not know asks for half a second; then writes
+        // ask no more for a while.
+        let result = timed("set", 0, &|| caller.set(alarm(&entity)).map(drop).map_err(|e| e.code()));
         assert_eq!(result, Ok(()));
         let unknown = key(&format!("host=unknown{round}"));
-        let result = timed("clear", write_ms, &|| caller.clear(unknown.clone()).map_err(|e| e.code()));
+        let result = timed("clear", 500, &|| caller.clear(unknown.clone()).map_err(|e| e.code()));
         assert_eq!(result, Ok(()));
         let keep = Alarm { keep_existing_alarm: true, ..alarm(&format!("host=k{round}")) };
-        let result = timed("keep", write_ms, &|| caller.set(keep.clone()).map(drop).map_err(|e| e.code()));
+        let result = timed("keep", 0, &|| caller.set(keep.clone()).map(drop).map_err(|e| e.code()));
         assert_eq!(result, Ok(()));
-        let result = timed("get", read_ms, &|| caller.get(key("host=known")).map(drop).map_err(|e| e.code()));
+        let result = timed("get", 1500, &|| caller.get(key("host=known")).map(drop).map_err(|e| e.code()));
         assert_eq!(result, Ok(()), "as last written here");
-        let result = timed("list", read_ms, &|| caller.list_by_id(ALARM_ID).map(drop).map_err(|e| e.code()));
+        let result = timed("list", 1500, &|| caller.list_by_id(ALARM_ID).map(drop).map_err(|e| e.code()));
         assert_eq!(result, Err(ErrorCode::NoConnect));
     }
 }
 
-#[test]
-fn one_request_that_fails_for_ever_delays_no_other() {
+/// A node whose alarm on `host=stuck` cannot be deleted at the controller, whatever is tried.
+fn stuck() -> (Sim, Node) {
     let sim = controller();
     let node = Node::with_platform(&sim);
-    sim.add_fault(Fault::status(500).on("POST", "/v1/alarms").times(1)).unwrap();
-    node.client.set(alarm("host=first")).unwrap();
+    let uuid = node.client.set(alarm("host=stuck")).unwrap();
+    node.wait_delivered();
+    sim.add_fault(Fault::status(500).on("DELETE", &format!("/v1/alarms/{uuid}"))).unwrap();
+    (sim, node)
+}
+
+#[test]
+fn one_request_that_fails_for_ever_delays_no_other() {
+    let (sim, node) = stuck();
+    node.client.clear(key("host=stuck")).unwrap();
     let others: Vec<Alarm> = (0..20).map(|number| alarm(&format!("host=c{number}"))).collect();
     node.client.set_list(others).unwrap();
-    node.wait_delivered();
+    wait_for("the others", || node.waiting("platform") == 1);
     assert_eq!(standing(&sim).len(), 21);
+    assert_eq!(node.domain("platform")["state"], "up");
+}
+
+#[test]
+fn one_alarm_of_which_very_much_waits_delays_no_other() {
+    let (sim, node) = stuck();
+    let flaps: Vec<Alarm> = (0..6000)
+        .map(|number| {
+            let alarm_state = if number % 2 == 0 { AlarmState::Clear } else { AlarmState::Set };
+            Alarm { alarm_state, ..worse("host=stuck", &number.to_string()) }
+        })
+        .collect();
+    node.client.set_list(flaps).unwrap();
+    node.client.set(alarm("host=other")).unwrap();
+    wait_for("the other", || node.waiting("platform") == 6000);
+    assert!(standing(&sim).iter().any(|(entity, _)| entity == "host=other"));
+}
+
+#[test]
+fn an_alarm_that_a_clear_all_is_about_to_remove_is_not_kept() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    let theirs = sim.insert_alarm(NewAlarm::new(ALARM_ID, "host=a.p=1", "minor")).unwrap().fields.uuid;
+    let fault = sim.add_fault(Fault::status(500).on("DELETE", "/v1/alarms")).unwrap();
+    node.client.clear_all("host=a").unwrap();
+    assert_eq!(node.waiting("platform"), 1);
+    let ours = node.client.set(Alarm { keep_existing_alarm: true, ..alarm("host=a.p=1") }).unwrap();
+    assert_ne!(ours, theirs);
+    sim.remove_fault(fault).unwrap();
+    node.wait_delivered();
+    let there = sim.alarms().unwrap();
+    assert_eq!((there.len(), there[0].fields.uuid.as_str()), (1, ours.as_str()));
 }
 
 #[test]

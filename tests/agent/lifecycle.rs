@@ -66,6 +66,29 @@ fn a_second_signal_hurries() {
 }
 
 #[test]
+fn a_stopping_agent_holds_no_new_caller() {
+    let sim = controller();
+    let config = format!("shutdown_grace_ms = 600000\n{}", domain("platform", &sim, "labrador"))
+        .replace("request_timeout_ms = 1000", "request_timeout_ms = 600000");
+    let mut node = Node::start(&config);
+    sim.add_fault(Fault::new(FaultKind::Hang)).unwrap();
+    let (reader, newcomer) = (node.hasty_client(20_000, 20_000), node.hasty_client(20_000, 20_000));
+    std::thread::scope(|scope| {
+        let read = scope.spawn(|| reader.get(key("host=a")));
+        wait_for("the question to be under way", || !sim.requests().is_empty());
+        node.terminate();
+        let started = Instant::now();
+        wait_for("the agent to take no more", || {
+            newcomer.ping().is_err_and(|error| error.code() == ErrorCode::NoConnect)
+        });
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        node.terminate();
+        assert!(read.join().unwrap().is_err());
+    });
+    assert!(node.wait_end().success());
+}
+
+#[test]
 fn callers_go_on_over_a_restart() {
     let mut node = Node::start("");
     node.client.set(alarm("host=a")).unwrap();
@@ -74,6 +97,21 @@ fn callers_go_on_over_a_restart() {
     node.run();
     // The client's connection has died with the old agent: it opens another and says nothing.
     assert_eq!(node.client.get(key("host=a")).unwrap().entity_instance_id, "host=a");
+}
+
+#[test]
+fn the_agent_outlives_whoever_reads_its_log() {
+    let sim = controller();
+    let mut node = Node::prepare(&format!("log = 'debug'\n{}", domain("platform", &sim, "labrador")));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = node.command();
+    node.run_command(command.stderr(writer));
+    drop(reader);
+    for entity in ["host=a", "host=b"] {
+        node.client.set(alarm(entity)).unwrap();
+        node.wait_delivered();
+    }
+    assert_eq!(standing(&sim).len(), 2);
 }
 
 #[test]

@@ -7,7 +7,9 @@
     reason = "what a helper of tests cannot do fails the test, and says why"
 )]
 
+mod admin;
 mod bad_days;
+mod healing;
 mod input;
 mod lifecycle;
 mod semantics;

@@ -1,7 +1,7 @@
 //! The semantics table with controllers that are up: what callers get, what stands where.
 
-use fm_common::{Alarm, AlarmKey, AlarmState, ErrorCode};
-use fm_rest_sim::{Dialect, NewAlarm, Service, Sim, SimConfig};
+use fm_common::{Alarm, AlarmKey, AlarmState, ErrorCode, Severity};
+use fm_rest_sim::{Dialect, Fault, NewAlarm, Service, Sim, SimConfig};
 
 use crate::support::{
     ALARM_ID, Node, OPENSTACK_ALARM_ID, alarm, code, controller, controller_with, domain, events, key,
@@ -58,6 +58,21 @@ fn clear_all_goes_to_both_domains() {
     assert_eq!(standing(&platform).len(), 1);
     assert!(standing(&openstack).is_empty());
     assert_eq!(code(node.client.clear_all("host=c0")), ErrorCode::EntityNotFound);
+}
+
+#[test]
+fn clear_all_looks_for_what_this_node_does_not_know() {
+    let (platform, openstack) = (controller(), openstack());
+    let node = both(&platform, &openstack);
+    assert_eq!(code(node.client.clear_all("host=c0")), ErrorCode::EntityNotFound);
+    assert_eq!((node.waiting("platform"), node.waiting("openstack")), (0, 0));
+    // One of the two has something.
+    for sim in [&platform, &openstack] {
+        sim.insert_alarm(NewAlarm::new(ALARM_ID, "host=c0.x=1", "major")).unwrap();
+        node.client.clear_all("host=c0").unwrap();
+        node.wait_delivered();
+        assert!(standing(sim).is_empty());
+    }
 }
 
 #[test]
@@ -119,6 +134,75 @@ fn keep_existing_finds_what_another_node_raised() {
     node.client.set(Alarm { entity_instance_id: "host=c1".to_owned(), ..ours }).unwrap();
     node.wait_delivered();
     assert_eq!(standing(&sim).len(), 2);
+}
+
+#[test]
+fn keep_existing_sends_nothing_for_an_alarm_of_this_node() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    let first = node.client.set(alarm("host=c0")).unwrap();
+    node.wait_delivered();
+    let asked = sim.requests_to(Service::Fm).len();
+    let again = Alarm { keep_existing_alarm: true, reason_text: "worse".to_owned(), ..alarm("host=c0") };
+    assert_eq!(node.client.set(again).unwrap(), first);
+    assert_eq!((node.waiting("platform"), sim.requests_to(Service::Fm).len()), (0, asked));
+}
+
+#[test]
+fn setting_clear_is_a_clear() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    for clearing in [
+        Alarm { alarm_state: AlarmState::Clear, ..alarm("host=c0") },
+        Alarm { severity: Severity::Clear, ..alarm("host=c0") },
+    ] {
+        assert_eq!(code(node.client.set(clearing.clone())), ErrorCode::EntityNotFound);
+        sim.insert_alarm(NewAlarm::new(ALARM_ID, "host=c0", "major")).unwrap();
+        assert_eq!(node.client.set(clearing.clone()).unwrap(), "", "another node's");
+        node.wait_delivered();
+        node.client.set(alarm("host=c0")).unwrap();
+        assert_eq!(node.client.set(clearing).unwrap(), "", "this node's");
+        node.wait_delivered();
+        assert!(standing(&sim).is_empty());
+    }
+}
+
+#[test]
+fn clearing_what_is_not_there_in_a_list_is_no_error() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    node.client.set(alarm("host=c0")).unwrap();
+    sim.insert_alarm(NewAlarm::new(ALARM_ID, "host=c1", "major")).unwrap();
+    node.client.clear_list(vec![key("host=none"), key("host=c0"), key("host=c1")]).unwrap();
+    node.wait_delivered();
+    assert!(standing(&sim).is_empty());
+}
+
+#[test]
+fn what_waits_is_laid_over_what_the_controller_has() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    node.client.set_list(vec![alarm("host=a.p=1"), alarm("host=a.p=2")]).unwrap();
+    node.wait_delivered();
+    sim.insert_alarm(NewAlarm::new(ALARM_ID, "host=a.p=3", "major")).unwrap();
+    // Answers to questions, and takes no change.
+    sim.add_fault(Fault::status(500).on("DELETE", "/v1/alarms")).unwrap();
+    sim.add_fault(Fault::status(500).on("POST", "/v1/alarms")).unwrap();
+    node.client.clear(key("host=a.p=1")).unwrap();
+    node.client.set(Alarm { reason_text: "worse".to_owned(), ..alarm("host=a.p=2") }).unwrap();
+    node.client.set(alarm("host=a.p=0")).unwrap();
+    let seen = |alarms: Vec<Alarm>| -> Vec<(String, String)> {
+        let mut seen: Vec<_> =
+            alarms.into_iter().map(|alarm| (alarm.entity_instance_id, alarm.reason_text)).collect();
+        seen.sort();
+        seen
+    };
+    let expected = [("host=a.p=0", "driver out of sync"), ("host=a.p=2", "worse"), ("host=a.p=3", "")]
+        .map(|(entity, reason)| (entity.to_owned(), reason.to_owned()));
+    assert_eq!(seen(node.client.list_by_entity("host=a").unwrap()), expected);
+    assert_eq!(seen(node.client.list_by_id(ALARM_ID).unwrap()), expected);
+    assert_eq!(seen(node.client.list_by_id_and_entity(key("host=a")).unwrap()), expected);
+    assert_eq!(node.waiting("platform"), 3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A node under test: the real program in a process of its own, stand-in controllers, a client.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -132,8 +133,13 @@ impl Node {
 
     /// Tells the agent to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the agent a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.agent.as_ref().unwrap().id();
-        assert!(Command::new("kill").arg(pid.to_string()).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
     }
 
     /// Waits until the agent has ended.
@@ -203,6 +209,19 @@ pub(crate) fn controller() -> Sim {
 pub(crate) fn controller_with(config: SimConfig) -> Sim {
     let users = vec![fm_rest_sim::User::new("fm", "labrador", "services", &["admin"])];
     Sim::start(SimConfig { users, ..config }).unwrap()
+}
+
+/// The address in a URL of a stand-in.
+pub(crate) fn address(url: &str) -> SocketAddr {
+    let rest = url.trim_start_matches("http://");
+    rest.split('/').next().unwrap().parse().unwrap()
+}
+
+/// Ends a controller; the next one at its addresses has this database.
+pub(crate) fn replaced(sim: Sim, config: SimConfig) -> Sim {
+    let (listen, keystone_listen) = (address(&sim.url()), address(&sim.keystone_url()));
+    drop(sim);
+    controller_with(SimConfig { listen, keystone_listen, ..config })
 }
 
 /// An alarm that stands on `entity`.

@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use fm_common::ErrorCode;
 use fm_common::protocol::codec;
 use fm_common::protocol::{Answer, Hello, HelloAnswer, MAX_FRAME_BYTES, Request, RequestHeader, Response};
 
-use crate::support::{ALARM_ID, Node, alarm, controller, key, standing, wait_for};
+use crate::support::{ALARM_ID, Node, alarm, controller, domain, key, standing, wait_for};
 
 /// A raw connection that has introduced itself.
 struct Raw(UnixStream);
@@ -106,6 +107,26 @@ fn detached_requests_outlive_their_process() {
 }
 
 #[test]
+fn what_was_sent_before_a_stop_is_taken() {
+    let mut node = Node::start("");
+    let mut raw = Raw::greeted(&node);
+    node.signal("STOP");
+    let mut frames = Vec::new();
+    for id in 0..400 {
+        let token = u128::from(id).to_le_bytes();
+        let header = RequestHeader { id, timeout_ms: 5000, detached: true, token };
+        codec::encode_request(&mut frames, &header, &Request::Set(alarm(&format!("host=c{id}")))).unwrap();
+    }
+    raw.0.write_all(&frames).unwrap();
+    node.signal("TERM");
+    node.signal("CONT");
+    while raw.frame().is_some() {}
+    assert!(node.wait_end().success());
+    node.run();
+    assert_eq!(node.client.list_by_id(ALARM_ID).unwrap().len(), 400);
+}
+
+#[test]
 fn what_was_sent_is_taken_when_nobody_takes_the_answers() {
     let node = Node::start("");
     let mut raw = Raw::greeted(&node);
@@ -124,10 +145,18 @@ fn the_failure_of_a_detached_request_is_logged() {
     let mut bad = alarm("host=a");
     bad.severity = "loud".into();
     raw.send(1, true, &Request::Set(bad));
+    let header = RequestHeader { id: 2, timeout_ms: 5000, detached: true, token: [3; 16] };
+    let mut frame = Vec::new();
+    codec::encode_request(&mut frame, &header, &Request::Ping).unwrap();
+    *frame.last_mut().unwrap() = 200;
+    raw.0.write_all(&frame).unwrap();
     drop(raw);
-    wait_for("the log line", || {
+    wait_for("the log lines", || {
         let log = node.log();
-        log.contains("a detached request failed") && log.contains("severity") && log.contains("raw")
+        let lines = |words: &str| {
+            log.lines().any(|line| line.contains("a detached request failed") && line.contains(words))
+        };
+        log.contains("raw") && lines("severity") && lines("does not understand")
     });
 }
 
@@ -224,4 +253,25 @@ fn one_connection_too_many_is_told_so() {
     let HelloAnswer::Refused(refusal) = answer else { panic!("{answer:?}") };
     assert_eq!(refusal.code, ErrorCode::ResourceUnavailable);
     node.client.ping().unwrap();
+}
+
+#[test]
+fn as_many_connections_as_there_are_descriptors_leave_the_agent_at_work() {
+    let sim = controller();
+    let mut node = Node::prepare(&domain("platform", &sim, "labrador"));
+    let agent = node.command();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 128 && exec \"$@\"", "sh"])
+        .arg(agent.get_program())
+        .args(agent.get_args());
+    node.run_command(limited.stderr(Stdio::null()));
+    let peers: Vec<UnixStream> = (0..200).map(|_| UnixStream::connect(node.socket()).unwrap()).collect();
+    let started = Instant::now();
+    let refused = node.hasty_client(20_000, 20_000).ping().unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::ResourceUnavailable, "{refused}");
+    assert!(started.elapsed() < Duration::from_secs(3), "told at once, not after {:?}", started.elapsed());
+    node.client.set(alarm("host=a")).unwrap();
+    node.wait_delivered();
+    assert_eq!((standing(&sim).len(), peers.len()), (1, 200));
 }

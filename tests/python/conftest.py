@@ -7,6 +7,7 @@ that need it; nothing is skipped.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -18,7 +19,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -44,23 +44,7 @@ os.environ["FM_AGENT_SOCKET"] = str(AGENT_SOCKET)
 os.environ["FM_API_TIMEOUT_MS"] = "20000"
 os.environ["FM_API_READ_TIMEOUT_MS"] = "20000"
 
-from fm_api import constants, fm_api  # noqa: E402
-
-
-def make_fault(**changed: Any) -> fm_api.Fault:
-    """A fault that is right in every field but the changed ones."""
-    fields: dict[str, Any] = {
-        "alarm_id": "300.010",
-        "alarm_state": constants.FM_ALARM_STATE_SET,
-        "entity_type_id": "host.ml2driver",
-        "entity_instance_id": "host=compute-1.ml2driver=ovs",
-        "severity": constants.FM_ALARM_SEVERITY_MAJOR,
-        "reason_text": "driver is not in sync",
-        "alarm_type": constants.FM_ALARM_TYPE_3,
-        "probable_cause": constants.ALARM_PROBABLE_CAUSE_UNKNOWN,
-        "proposed_repair_action": "look at its log",
-    }
-    return fm_api.Fault(**{**fields, **changed})
+from fm_api import fm_api  # noqa: E402
 
 
 @pytest.fixture(params=[fm_api.FaultAPIs, fm_api.FaultAPIsV2], ids=["V1", "V2"])
@@ -114,19 +98,25 @@ def mute_agent() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def agent() -> Iterator[Path]:
     """The path of the socket of a real agent, standing alone, which the calls of this process reach."""
+    with run_agent(AGENT_SOCKET, Path(BASE.name)) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def run_agent(path: Path, base: Path) -> Iterator[Path]:
+    """A real agent, standing alone, at this socket, with its state and log in ``base``."""
     program = BIN_DIR / "fm-agent"
     if not os.access(program, os.X_OK):
         pytest.fail(f"{program} is missing: run `cargo build -p fm-agent` or set FM_TEST_BIN_DIR")
-    base = Path(BASE.name)
     environment = {name: text for name, text in os.environ.items() if not name.startswith("FM_")}
-    environment["FM_AGENT__AGENT__SOCKET"] = str(AGENT_SOCKET)
+    environment["FM_AGENT__AGENT__SOCKET"] = str(path)
     environment["FM_AGENT__AGENT__STATE_DIR"] = str(base / "state")
     log = base / "agent.log"
     with log.open("wb") as output:
         process = subprocess.Popen([program], env=environment, stdout=output, stderr=output)
     try:
-        wait_until_listening(process, AGENT_SOCKET, log)
-        yield AGENT_SOCKET
+        wait_until_listening(process, path, log)
+        yield path
         assert process.poll() is None, f"the agent ended during the tests:\n{log.read_text()}"
     finally:
         process.terminate()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import fm_core
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import constants, fm_api
 
 pytestmark = pytest.mark.usefixtures("agent")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import fm_api
 
 pytestmark = pytest.mark.usefixtures("agent")

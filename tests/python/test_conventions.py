@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import fm_core
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import fm_api
 
 ENTITY = "host=compute-1"

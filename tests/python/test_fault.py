@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import constants, fm_api
 
 FIELDS = [

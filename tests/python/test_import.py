@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,48 @@ print(any(name.partition(".")[0] == "eventlet" for name in sys.modules))
     assert run_python(program) == "False"
 
 
+# What importing may cost over a bare interpreter. A busy machine is slow: only a multiple is a failure.
+BUDGET_MS, BUDGET_MIB, NOISE = 20.0, 6.0, 5.0
+
+COST = """
+import time
+started = time.perf_counter()
+{imported}
+took = time.perf_counter() - started
+with open("/proc/self/status") as lines:
+    [resident] = [line.split()[1] for line in lines if line.startswith("VmRSS")]
+print(took * 1000, int(resident) / 1024)
+"""
+
+
+def test_what_importing_costs(
+    run_python: Callable[..., str], record_property: Callable[[str, object], None], tmp_path: Path
+) -> None:
+    # Installed packages have their bytecode; the first run writes it.
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+
+    def cost(imported: str) -> tuple[float, float]:
+        runs = [run_python(COST.format(imported=imported), **compiled).split() for _ in range(9)]
+        return min(float(took) for took, _ in runs), min(float(size) for _, size in runs)
+
+    bare_ms, bare_mib = cost("pass")
+    loaded_ms, loaded_mib = cost("from fm_api import constants, fm_api")
+    ms, mib = loaded_ms - bare_ms, loaded_mib - bare_mib
+    print(f"importing costs {ms:.1f} ms of {BUDGET_MS:.0f} and {mib:.1f} MiB of {BUDGET_MIB:.0f}")
+    record_property("import_ms", ms)
+    record_property("import_mib", mib)
+    assert ms <= BUDGET_MS * NOISE
+    # Memory does not depend on how busy the machine is.
+    assert mib <= BUDGET_MIB
+
+
+def test_nothing_is_needed_at_run_time(run_python: Callable[..., str]) -> None:
+    program = """
+import sys
+before = set(sys.modules)
+from fm_api import constants, fm_api
+fm_api.FaultAPIs().get_fault("100.101", "host=a")
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(loaded - set(sys.stdlib_module_names)))
+"""
+    assert run_python(program) == "['fm_api', 'fm_core']"

@@ -13,6 +13,7 @@ from conftest import PACKAGE_DIR
 CHECKS = {
     "package": ["mypy", "--strict", "-p", "fm_api"],
     "stub": ["mypy.stubtest", "fm_core"],
+    "tests": ["mypy", "--strict", str(Path(__file__).parent)],
 }
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import constants, fm_api
 
 REQUIRED = [

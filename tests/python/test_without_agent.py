@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import fm_core
 import pytest
-from conftest import make_fault
+from faults import make_fault
 from fm_api import fm_api
 
 EVERY_CALL = """
@@ -130,6 +130,9 @@ print(ticks)
     assert ticks >= 10
 
 
+# Since 3.12 Python warns of any fork beside threads, and eventlet of any fork.
+QUIET = "import warnings; warnings.simplefilter('ignore')\n"
+
 EVENTLET = """
 import eventlet
 eventlet.monkey_patch()
@@ -156,7 +159,7 @@ def test_other_greenthreads_go_on_while_a_call_waits(
     assert int(ticks) >= 10
 
 
-def test_an_exception_comes_through_the_pool(run_python: Callable[..., str]) -> None:
+def test_an_exception_comes_through_the_thread(run_python: Callable[..., str]) -> None:
     program = (
         EVENTLET
         + """
@@ -169,25 +172,67 @@ except fm_api.APIException as error:
     assert run_python(program, FM_AGENT_SOCKET=NO_AGENT) == "FM_ERR_NOCONNECT"
 
 
-def test_a_worker_forked_after_a_call_can_call(run_python: Callable[..., str]) -> None:
+def test_greenthreads_go_on_in_a_forked_worker(run_python: Callable[..., str], mute_agent: str) -> None:
     program = (
         EVENTLET
         + """
 child = os.fork()
 if child == 0:
-    os._exit(0 if fm_api.FaultAPIs().get_faults_strict("host=a") is False else 1)
+    eventlet.hubs.use_hub()
+    eventlet.spawn(tick)
+    ticks = 0
+    failed = fm_api.FaultAPIs().get_faults_strict("host=a") is False
+    os._exit(0 if failed and ticks >= 10 else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     )
-    assert run_python(program, FM_AGENT_SOCKET=NO_AGENT) == "0"
+    limits = {"FM_AGENT_SOCKET": mute_agent, "FM_API_READ_TIMEOUT_MS": "1000"}
+    assert run_python(QUIET + program, **limits) == "0"
+
+
+def test_a_greenthread_can_leave_a_call(run_python: Callable[..., str], mute_agent: str) -> None:
+    """eventlet's own timeout ends the wait before the call's deadline; what is left does no harm."""
+    program = (
+        EVENTLET
+        + """
+import signal, time
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+started = time.monotonic()
+try:
+    with eventlet.Timeout(0.1):
+        fm_api.FaultAPIs().get_faults_strict("host=b")
+except eventlet.Timeout:
+    left = time.monotonic() - started
+eventlet.sleep(1.2)
+print(left < 0.9, fm_api.FaultAPIs().get_faults_strict("host=c"))
+"""
+    )
+    limits = {"FM_AGENT_SOCKET": mute_agent, "FM_API_READ_TIMEOUT_MS": "1000"}
+    assert run_python(program, **limits) == "True False"
+
+
+def test_a_call_from_the_hub_itself(run_python: Callable[..., str]) -> None:
+    program = (
+        EVENTLET
+        + """
+answers = []
+call = fm_api.FaultAPIs().get_faults_strict
+eventlet.hubs.get_hub().schedule_call_global(0, lambda: answers.append(call("host=a")))
+while not answers:
+    eventlet.sleep(0.01)
+print(answers)
+"""
+    )
+    assert run_python(program, FM_AGENT_SOCKET=NO_AGENT) == "[False]"
 
 
 def test_eventlet_without_patching_is_left_alone(run_python: Callable[..., str]) -> None:
     program = """
-import logging, sys
+import logging
 import eventlet
-from fm_api import fm_api
+from fm_api import _native, fm_api
 logging.disable()
-print(fm_api.FaultAPIs().get_faults_strict("host=a"), "eventlet.tpool" in sys.modules)
+_native._call_in_thread = None
+print(fm_api.FaultAPIs().get_faults_strict("host=a"))
 """
-    assert run_python(program, FM_AGENT_SOCKET=NO_AGENT) == "False False"
+    assert run_python(program, FM_AGENT_SOCKET=NO_AGENT) == "False"

@@ -1,12 +1,14 @@
-//! The workspace's own chores, `cargo xtask <chore>`: generated files, the Python package laid out for use
-//! without an installer, all tests, all lints, the demo.
+//! The workspace's own chores, `cargo xtask <chore>`: generated files, the C library and the Python package
+//! laid out for use without an installer, all tests, all lints, the demo.
 //!
 //! Invariants: a chore reads and writes inside the workspace only (and where it is told to), needs no
 //! network but package registries, and fails with what to do. No product code depends on this crate.
 
+mod c;
 mod csv;
 mod demo;
 mod generate;
+mod library;
 mod lint;
 mod python;
 mod steps;
@@ -30,11 +32,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Write the files that are generated from the tables in fm-common/data.
+    /// Write the files that are generated: from the tables in fm-common/data, and the C headers.
     Gen {
-        /// Write nothing; fail when a committed file differs from what the tables give.
+        /// Write nothing; fail when a committed file differs from what its sources give.
         #[arg(long)]
         check: bool,
+    },
+    /// Build libfmcommon and lay it out with headers and pkg-config file; prints the directory.
+    C {
+        /// Build optimised.
+        #[arg(long)]
+        release: bool,
+        /// Where to, from the workspace's root; the library's files in it are replaced.
+        #[arg(long, value_name = "DIR", default_value = "target/c")]
+        into: PathBuf,
     },
     /// Build the Python extension and lay the package out, ready for PYTHONPATH; prints the directory.
     Python {
@@ -80,6 +91,10 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Gen { check: true } => {
             generate::check(root)?;
             writeln!(out, "generated files are up to date")?;
+        }
+        Chore::C { release, into } => {
+            let directory = c::lay_out(root, release, &into)?;
+            writeln!(out, "{}", directory.display())?;
         }
         Chore::Python { release, into } => {
             let directory = python::lay_out(root, release, &into)?;

@@ -1,20 +1,30 @@
-# Types of the extension module. Its functions release the interpreter while they wait for the agent,
-# and raise FmError for whatever was not done.
+# Types of the extension module. Its functions release the interpreter while they wait for the agent.
+# The typed calls raise FmError for whatever was not done; the text calls, last, answer with None (none
+# found; of set: not done) or False (failed) and log the reason.
 
-from typing import Optional, TypedDict, type_check_only
+from typing import Literal, Optional, TypedDict, type_check_only
 
 __all__ = [
     "FmError",
+    "clear",
     "clear_alarm",
     "clear_alarms",
+    "clear_all",
     "clear_all_alarms",
+    "clear_list",
+    "get",
     "get_alarm",
+    "get_by_aid",
+    "get_by_eid",
+    "get_by_id_n_eid",
     "list_by_entity",
     "list_by_id",
     "list_by_id_and_entity",
     "ping",
+    "set",
     "set_alarm",
     "set_alarms",
+    "set_fault_list",
     "status",
 ]
 
@@ -51,3 +61,14 @@ def list_by_id(alarm_id: str) -> list[AlarmFields]: ...
 def list_by_id_and_entity(alarm_id: str, entity_instance_id: Optional[str]) -> list[AlarmFields]: ...
 def ping() -> None: ...
 def status() -> str: ...
+def set(alarm: str) -> Optional[str]: ...
+def set_fault_list(alarms: list[str]) -> Optional[bool]: ...
+def clear(filter: str) -> Optional[bool]: ...
+def clear_all(entity_instance_id: str) -> Optional[bool]: ...
+def clear_list(filters: list[str]) -> Optional[bool]: ...
+def get(filter: str) -> str | Literal[False] | None: ...
+def get_by_aid(alarm_id: str, max: Optional[int] = None) -> list[str] | Literal[False] | None: ...
+def get_by_eid(
+    entity_instance_id: str, max: Optional[int] = None
+) -> list[str] | Literal[False] | None: ...
+def get_by_id_n_eid(filter: str, max: Optional[int] = None) -> list[str] | Literal[False] | None: ...

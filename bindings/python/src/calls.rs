@@ -15,13 +15,20 @@ use crate::{convert, error};
 static CLIENT: LazyLock<Client> = LazyLock::new(Client::from_env);
 
 /// Does one call with the interpreter released.
+pub(crate) fn ask<T: Send>(
+    py: Python<'_>,
+    request: impl FnOnce(&Client) -> Result<T, ClientError> + Send,
+) -> Result<T, ClientError> {
+    // Made while the interpreter is held: neither a fork nor a change of os.environ can come between.
+    let client = LazyLock::force(&CLIENT);
+    py.detach(|| request(client))
+}
+
 fn call<T: Send>(
     py: Python<'_>,
     request: impl FnOnce(&Client) -> Result<T, ClientError> + Send,
 ) -> PyResult<T> {
-    // Made while the interpreter is held: neither a fork nor a change of os.environ can come between.
-    let client = LazyLock::force(&CLIENT);
-    py.detach(|| request(client)).map_err(|failure| error::from_client(py, &failure))
+    ask(py, request).map_err(|failure| error::from_client(py, &failure))
 }
 
 /// Raise an alarm, clear it or record a log, as its state and severity say. Returns its uuid; for a

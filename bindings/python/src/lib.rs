@@ -3,13 +3,15 @@
 //! Invariants:
 //! - It translates and nothing more: Python values to the alarm model, answers and errors back. What a
 //!   call means is decided by the agent, what may be raised by [`fm_common::Alarm::validate`].
-//! - Nothing is lost on the way: an alarm goes through with every character and microsecond it has.
 //! - The interpreter is released while a call waits for the agent.
-//! - A failure is an `FmError` with the error's name; no call returns a value that stands for one.
+//! - The typed calls lose nothing: an alarm goes through with every character and microsecond it has. A
+//!   failure is an `FmError` with the error's name; none returns a value that stands for one.
+//! - The text calls are for code written for text: they answer with values and log, and raise nothing.
 
 mod calls;
 mod convert;
 mod error;
+mod text_calls;
 
 use pyo3::pymodule;
 
@@ -23,4 +25,8 @@ mod fm_core {
     };
     #[pymodule_export]
     use super::error::FmError;
+    #[pymodule_export]
+    use super::text_calls::{
+        clear, clear_all, clear_list, get, get_by_aid, get_by_eid, get_by_id_n_eid, set, set_fault_list,
+    };
 }

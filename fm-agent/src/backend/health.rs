@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A controller that failed counts as down, at once and for everybody, until it has answered again.
 //! - While it is down only a probe goes to it, after a pause with full jitter between 250 ms and an
-//!   upper bound that doubles with each failure, up to 30 s. There is no giving up.
+//!   upper bound that doubles with each failure, up to the domain's longest pause. There is no giving up.
 //! - Changes are logged once, with the reason.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,19 +12,18 @@ use std::time::{Duration, Instant};
 use fm_common::Timestamp;
 use tokio::sync::Notify;
 
+use super::resync::Resync;
 use crate::config::Domain;
 
 /// The shortest pause between two attempts.
 pub const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause between two attempts.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long writes ask no more after a question that was not answered in time.
 const ASK_PAUSE: Duration = Duration::from_secs(5);
 
-/// A pause before the next attempt after this many failures in a row (from 1).
-pub fn pause(failures: u32) -> Duration {
+/// A pause before the next attempt after this many failures in a row (from 1), of this length at most.
+fn pause(failures: u32, longest: Duration) -> Duration {
     let doubled = SHORTEST_PAUSE.saturating_mul(2u32.saturating_pow(failures.min(16)));
-    let longest = doubled.min(LONGEST_PAUSE);
+    let longest = doubled.min(longest).max(SHORTEST_PAUSE);
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(fastrand::u64(millis(SHORTEST_PAUSE)..=millis(longest)))
 }
@@ -49,8 +48,10 @@ pub enum Condition {
 #[derive(Debug)]
 pub struct Health {
     domain: Domain,
+    longest_pause: Duration,
     state: Mutex<State>,
-    went_down: Notify,
+    changed: Notify,
+    resync: Resync,
 }
 
 #[derive(Debug)]
@@ -62,10 +63,22 @@ struct State {
 }
 
 impl Health {
-    /// A controller that nobody has asked yet: it counts as up.
-    pub fn new(domain: Domain) -> Self {
+    /// A controller that nobody has asked yet: it counts as up. Pauses grow up to `longest_pause`.
+    pub fn new(domain: Domain, longest_pause: Duration) -> Self {
         let state = State { condition: Condition::Unknown, failures: 0, probe_at: None, ask_from: None };
-        Self { domain, state: Mutex::new(state), went_down: Notify::new() }
+        let (state, resync) = (Mutex::new(state), Resync::new());
+        Self { domain, longest_pause, state, changed: Notify::new(), resync }
+    }
+
+    /// Whether it has to be compared with what this node raised: once at first, and once after each time
+    /// it was down.
+    pub fn resync(&self) -> &Resync {
+        &self.resync
+    }
+
+    /// A pause before the next attempt after this many failures in a row (from 1).
+    pub fn pause(&self, failures: u32) -> Duration {
+        pause(failures, self.longest_pause)
     }
 
     /// How it is.
@@ -86,9 +99,10 @@ impl Health {
         self.lock().probe_at
     }
 
-    /// Waits until it has gone down, whoever found out: whoever probes has to know.
-    pub async fn went_down(&self) {
-        self.went_down.notified().await;
+    /// Waits until it has failed or come back, whoever found out. For one who waits: the delivery of its
+    /// domain, which then probes or goes on.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether a write may ask it a question.
@@ -112,7 +126,9 @@ impl Health {
         drop(state);
         match before {
             Condition::Down { since, .. } => {
+                self.changed.notify_one();
                 tracing::info!(domain = %self.domain, down_since = %since, "controller is up again");
+                self.resync.want();
             }
             Condition::Unknown => tracing::info!(domain = %self.domain, "controller is up"),
             Condition::Up => {}
@@ -125,7 +141,7 @@ impl Health {
         // Several requests fail at once when a controller goes: that is one failure.
         if state.probe_at.is_none_or(|at| at <= Instant::now()) {
             state.failures = state.failures.saturating_add(1);
-            state.probe_at = Some(Instant::now() + pause(state.failures));
+            state.probe_at = Some(Instant::now() + self.pause(state.failures));
         }
         let (since, changed) = match &state.condition {
             Condition::Down { since, reason: before } => (*since, before != reason),
@@ -133,7 +149,7 @@ impl Health {
         };
         state.condition = Condition::Down { since, reason: reason.to_owned() };
         drop(state);
-        self.went_down.notify_one();
+        self.changed.notify_one();
         if changed {
             tracing::warn!(domain = %self.domain, reason, "controller is down; requests wait on disk");
         }
@@ -147,22 +163,26 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(30);
 
     #[test]
     fn pauses_grow_and_stay_within_bounds() {
         for failures in 1..200 {
-            let pause = pause(failures);
-            assert!((SHORTEST_PAUSE..=LONGEST_PAUSE).contains(&pause), "{failures}: {pause:?}");
+            let pause = pause(failures, LONGEST);
+            assert!((SHORTEST_PAUSE..=LONGEST).contains(&pause), "{failures}: {pause:?}");
         }
-        let longest = |failures| (0..500).map(|_| pause(failures)).max().unwrap();
+        let longest = |failures| (0..500).map(|_| pause(failures, LONGEST)).max().unwrap();
         assert!(longest(1) <= SHORTEST_PAUSE * 2);
         assert!(longest(20) > longest(1) * 10);
     }
 
     #[test]
     fn down_until_it_answers() {
-        let health = Health::new(Domain::Platform);
+        let health = Health::new(Domain::Platform, LONGEST);
         assert!(health.may_ask());
         assert_eq!(health.down(), None);
         health.failed("connection refused");
@@ -175,9 +195,22 @@ mod tests {
         assert_eq!(health.probe_at(), None);
     }
 
+    #[tokio::test]
+    async fn whoever_delivers_is_told_of_both_ways() {
+        let health = Health::new(Domain::Platform, LONGEST);
+        health.failed("connection refused");
+        assert!(health.changed().now_or_never().is_some());
+        assert!(health.changed().now_or_never().is_none(), "once");
+        // A question that was under way all the while comes back with an answer.
+        health.succeeded();
+        assert!(health.changed().now_or_never().is_some());
+        health.succeeded();
+        assert!(health.changed().now_or_never().is_none(), "nothing new");
+    }
+
     #[test]
     fn a_late_answer_stops_questions_only() {
-        let health = Health::new(Domain::Platform);
+        let health = Health::new(Domain::Platform, LONGEST);
         health.succeeded();
         health.ask_timed_out();
         assert!(!health.may_ask());

@@ -41,7 +41,8 @@ impl Link {
     pub fn new(domain: Domain, config: &DomainConfig) -> anyhow::Result<Self> {
         let Some(rest) = &config.fm_rest_api else { return Ok(Self::Standalone) };
         let backend: Arc<dyn Backend> = Arc::new(FmRestApi::new(rest)?);
-        Ok(Self::Controller(Controller { backend, health: Arc::new(Health::new(domain)) }))
+        let health = Arc::new(Health::new(domain, config.longest_pause_ms.duration()));
+        Ok(Self::Controller(Controller { backend, health }))
     }
 
     /// The word for it in logs and in the status.

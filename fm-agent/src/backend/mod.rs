@@ -18,12 +18,13 @@ pub mod health;
 mod http;
 mod keystone;
 mod link;
+pub mod resync;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use fm_common::entity::EntityMatch;
-use fm_common::{Alarm, AlarmKey};
+use fm_common::{Alarm, AlarmKey, Timestamp};
 
 pub use link::{Controller, Link};
 
@@ -47,6 +48,12 @@ pub trait Backend: Send + Sync {
 
     /// Alarms the query means, in no particular order. Suppressed ones too where it says so.
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>>;
+
+    /// Removes the one alarm with this uuid, whatever else stands. That there is none is a success.
+    fn remove<'a>(&'a self, uuid: &'a str) -> Answer<'a, Delivered>;
+
+    /// What the controller remembers of an alarm that it held and does not list.
+    fn recall<'a>(&'a self, absent: &'a Absent) -> Answer<'a, Memory>;
 
     /// Whether the controller can be used at present, credentials included.
     fn probe(&self) -> Answer<'_, ()>;
@@ -83,6 +90,28 @@ pub struct Log {
     pub uuid: String,
     /// An earlier attempt may have been taken.
     pub in_doubt: bool,
+}
+
+/// An alarm that a controller held and does not list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absent {
+    /// Which.
+    pub key: AlarmKey,
+    /// The uuid under which the controller held it.
+    pub uuid: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a controller remembers of an alarm that it does not list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It was removed after it had been raised.
+    Removed,
+    /// It was raised, and nothing says that it was removed: it may be hidden.
+    Raised,
+    /// Nothing.
+    Nothing,
 }
 
 /// Which alarms to read.

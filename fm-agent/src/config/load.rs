@@ -10,7 +10,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
@@ -70,20 +69,22 @@ pub fn load(
     };
     let path = path.unwrap_or(default);
     let file = Source { path, text: &text };
-    let (mut config, mut table) = file.parse()?;
+    let (mut config, table) = file.parse()?;
     let mut environment: Vec<(String, String)> = environment.into_iter().collect();
     environment.sort();
-    for (variable, value) in environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)) {
-        (config, table) = overlay(&table, variable, value)?;
+    let variables: Vec<Variable> = environment.iter().cloned().filter_map(Variable::new).collect();
+    if !variables.is_empty() {
+        config = overlay(&table, variables.clone())?;
     }
     surround(&mut config, &environment);
-    check(&config).map_err(|(key, reason)| ConfigError::Invalid {
-        line: file.line_of(&key),
-        path: path.to_owned(),
-        key,
-        reason,
-    })?;
-    Ok(config)
+    match check(&config) {
+        Ok(()) => Ok(config),
+        Err((key, reason)) => match variables.iter().find(|variable| variable.key.starts_with(&key)) {
+            // A table that only variables speak of.
+            Some(variable) if !has(&table, &key) => Err(variable.invalid(reason)),
+            _ => Err(ConfigError::Invalid { line: file.line_of(&key), path: path.to_owned(), key, reason }),
+        },
+    }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -154,26 +155,67 @@ impl Source<'_> {
     }
 }
 
-/// Lays one variable over the configuration. Its text is taken as a TOML number or truth value where
-/// that fits the key, else as a text.
-fn overlay(table: &Table, variable: &str, text: &str) -> Result<(Config, Table), ConfigError> {
-    let invalid = |reason: String| ConfigError::Variable { variable: variable.to_owned(), reason };
-    let key = variable[ENVIRONMENT_PREFIX.len()..].to_lowercase();
-    let path: Vec<&str> = key.split("__").collect();
-    let scalar = toml::from_str::<Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("value"))
-        .filter(|value| !value.is_str());
-    let mut refused = None;
-    for value in scalar.into_iter().chain([Value::String(text.to_owned())]) {
-        let mut changed = table.clone();
-        put(&mut changed, &path, value).map_err(invalid)?;
-        match Config::deserialize(changed.clone()) {
-            Ok(config) => return Ok((config, changed)),
-            Err(error) => refused = Some(error.message().to_owned()),
-        }
+/// A variable that stands for a key.
+#[derive(Clone)]
+struct Variable {
+    name: String,
+    key: String,
+    text: String,
+    /// The text as a TOML number or truth value, as long as that may fit the key.
+    scalar: Option<Value>,
+}
+
+impl Variable {
+    fn new((name, text): (String, String)) -> Option<Self> {
+        let key = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_lowercase().replace("__", ".");
+        let parsed = toml::from_str::<Table>(&format!("value = {text}")).ok();
+        let scalar = parsed.and_then(|mut table| table.remove("value")).filter(|value| !value.is_str());
+        Some(Self { name, key, text, scalar })
     }
-    Err(invalid(refused.unwrap_or_default()))
+
+    fn value(&self) -> Value {
+        self.scalar.clone().unwrap_or_else(|| Value::String(self.text.clone()))
+    }
+
+    fn invalid(&self, reason: String) -> ConfigError {
+        ConfigError::Variable { variable: self.name.clone(), reason }
+    }
+}
+
+/// Lays all variables over the configuration: one alone may be half of what a table needs. A text that
+/// does not fit its key as a number or truth value is taken as a text.
+fn overlay(file: &Table, mut variables: Vec<Variable>) -> Result<Config, ConfigError> {
+    loop {
+        let mut table = file.clone();
+        for variable in &variables {
+            let path: Vec<&str> = variable.key.split('.').collect();
+            put(&mut table, &path, variable.value()).map_err(|reason| variable.invalid(reason))?;
+        }
+        let error = match serde_path_to_error::deserialize::<_, Config>(Value::Table(table)) {
+            Ok(config) => return Ok(config),
+            Err(error) => error,
+        };
+        let key = error.path().to_string();
+        if let Some(variable) = variables.iter_mut().find(|variable| variable.key == key)
+            && variable.scalar.take().is_some()
+        {
+            continue;
+        }
+        // What is wrong is a variable's own value, or a table that it is part of.
+        let to_blame = variables.iter().find(|variable| variable.key.starts_with(&key));
+        let reason = format!("{}{}", named(&key), error.inner().message());
+        return Err(match to_blame {
+            Some(variable) => variable.invalid(reason),
+            None => ConfigError::Variable { variable: format!("{ENVIRONMENT_PREFIX}*"), reason },
+        });
+    }
+}
+
+/// Whether the file itself has the table of this key.
+fn has(file: &Table, key: &str) -> bool {
+    let mut parts = key.split('.');
+    let first = parts.next().and_then(|part| file.get(part));
+    parts.fold(first, |value, part| value?.get(part)).is_some()
 }
 
 fn put(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {

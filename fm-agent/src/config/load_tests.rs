@@ -97,6 +97,22 @@ fn variables_win_over_the_file() {
 }
 
 #[test]
+fn a_controller_can_be_given_by_variables_alone() {
+    let prefix = "FM_AGENT__PLATFORM__FM_REST_API__KEYSTONE__";
+    let names = ["APPLICATION_CREDENTIAL_ID", "APPLICATION_CREDENTIAL_SECRET", "AUTH_URL"];
+    let names = names.map(|name| format!("{prefix}{name}"));
+    let values = ["0123", "456", "http://controller:5000/v3"];
+    let variables: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(values).collect();
+    let keystone = load_text("", &variables).unwrap().platform.fm_rest_api.unwrap().keystone.unwrap();
+    assert_eq!(keystone.application_credential_id.as_deref(), Some("0123"));
+    assert_eq!(keystone.application_credential_secret.unwrap().expose_secret(), "456");
+    assert_eq!(keystone.auth_url.unwrap().as_str(), "http://controller:5000/v3");
+    // What is missing belongs to a table that only variables speak of.
+    let error = load_text("", &variables[..2]).unwrap_err().to_string();
+    assert!(error.contains(&names[0]) && error.contains("auth_url"), "{error}");
+}
+
+#[test]
 fn an_error_names_file_line_and_key() {
     for (text, line, key, reason) in [
         ("[agent]\nsockets = 1\n", 2, "agent.sockets", "unknown field"),

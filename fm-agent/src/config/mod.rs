@@ -60,6 +60,10 @@ pub struct AgentConfig {
     pub ask_timeout_ms: Millis,
     /// Events kept by an agent that is its own store of record; the oldest go first.
     pub max_events: u32,
+    /// Requests that controllers refused for good are kept, so many at most; the oldest go first.
+    pub max_rejected: u32,
+    /// For so many days they are kept at most.
+    pub rejected_days: u16,
     /// Which log lines are written, in the filter syntax of `tracing`, such as `info` or
     /// `info,fm_agent::delivery=debug`.
     pub log: LogFilter,
@@ -76,19 +80,29 @@ impl Default for AgentConfig {
             max_connections: 10_000,
             ask_timeout_ms: Millis::new(500),
             max_events: 4_000,
+            max_rejected: 10_000,
+            rejected_days: 30,
             log: LogFilter::default(),
         }
     }
 }
 
 /// The controller of one domain. With no backend table the agent is the domain's store of record.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DomainConfig {
     /// Requests under way at the same time, at most.
     pub max_in_flight: InFlight,
+    /// How long the pause between two attempts grows at most; it begins at 250 ms.
+    pub longest_pause_ms: Millis,
     /// Reach the controller over fm-rest-api.
     pub fm_rest_api: Option<FmRestApiConfig>,
+}
+
+impl Default for DomainConfig {
+    fn default() -> Self {
+        Self { max_in_flight: InFlight::default(), longest_pause_ms: Millis::new(30_000), fm_rest_api: None }
+    }
 }
 
 /// One of the operator's routing rules. Every given condition must hold; `*` at the end of a text

@@ -8,8 +8,11 @@
 //!   is under way.
 //! - Of those that may go, the one taken first goes first. A request that pauses after a failure holds
 //!   back its own lane and nothing else.
+//! - No lane holds more than [`LANE`] requests, so one that is stuck leaves room for the others. What a full
+//!   lane passes over, and what conflicts with that, is taken again from the store when the lane has
+//!   emptied ([`Lanes::read_again_from`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 use fm_common::AlarmKey;
@@ -17,10 +20,18 @@ use fm_common::entity::EntityMatch;
 
 use crate::store::{Request, RequestKind};
 
+/// Requests of one lane that are held at most.
+const LANE: usize = 512;
+
 /// The beginning of a domain's queue.
 #[derive(Debug)]
 pub(super) struct Lanes {
     entries: BTreeMap<i64, Entry>,
+    /// How many requests each lane holds.
+    held: HashMap<Target, usize>,
+    /// How many it may hold.
+    room: usize,
+    passed_over: PassedOver,
     running: usize,
     /// What was taken up to here may have been sent by an earlier run of the agent.
     doubtful_up_to: i64,
@@ -36,7 +47,7 @@ struct Entry {
 }
 
 /// What a request is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Target {
     Alarm(AlarmKey),
     Entity { filter: String, rule: EntityMatch },
@@ -59,6 +70,29 @@ impl Target {
     }
 }
 
+/// What was left in the store although it was read.
+#[derive(Debug, Default)]
+struct PassedOver {
+    /// The first of them.
+    from: Option<i64>,
+    /// Lanes that were full.
+    full: HashSet<Target>,
+    /// Clear-alls, which hold back what they conflict with.
+    barriers: HashSet<Target>,
+}
+
+impl PassedOver {
+    /// Whether something that was passed over must go before this. An alarm that is passed over behind a
+    /// clear-all need not be known: what conflicts with the one conflicts with the other.
+    fn conflicts(&self, target: &Target) -> bool {
+        let lanes = match target {
+            Target::Alarm(_) => self.full.contains(target),
+            Target::Entity { .. } => self.full.iter().any(|full| full.conflicts(target)),
+        };
+        lanes || self.barriers.iter().any(|barrier| barrier.conflicts(target))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Ready,
@@ -76,25 +110,64 @@ pub(super) struct Next {
 
 impl Lanes {
     pub(super) fn new(doubtful_up_to: i64) -> Self {
-        Self { entries: BTreeMap::new(), running: 0, doubtful_up_to }
+        Self {
+            entries: BTreeMap::new(),
+            held: HashMap::new(),
+            room: LANE,
+            passed_over: PassedOver::default(),
+            running: 0,
+            doubtful_up_to,
+        }
     }
 
-    /// Appends requests that come after all that were appended before.
+    /// Appends requests that come after all that were appended before; those that are here already are
+    /// passed over.
     pub(super) fn append(&mut self, requests: Vec<Request>) {
         for request in requests {
             let target = match &request.kind {
                 RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => {
                     Target::Alarm(alarm.key())
                 }
-                RequestKind::Clear { key } => Target::Alarm(key.clone()),
+                RequestKind::Clear { key } | RequestKind::Remove { key, .. } => Target::Alarm(key.clone()),
                 RequestKind::ClearAll { entity_instance_id, rule } => {
                     Target::Entity { filter: entity_instance_id.clone(), rule: *rule }
                 }
             };
+            if self.entries.contains_key(&request.seq) || !self.finds_room(request.seq, &target) {
+                continue;
+            }
             let in_doubt = request.seq <= self.doubtful_up_to;
+            *self.held.entry(target.clone()).or_default() += 1;
             let entry = Entry { request, target, state: State::Ready, attempts: 0, in_doubt };
             self.entries.insert(entry.request.seq, entry);
         }
+    }
+
+    /// Whether a request may be held; if not, notes what it holds back from now on.
+    fn finds_room(&mut self, seq: i64, target: &Target) -> bool {
+        let passed_over = &mut self.passed_over;
+        let is_full = self.held.get(target).is_some_and(|held| *held >= self.room);
+        if !is_full && !passed_over.conflicts(target) {
+            return true;
+        }
+        if is_full {
+            passed_over.full.insert(target.clone());
+        }
+        if matches!(target, Target::Entity { .. }) {
+            passed_over.barriers.insert(target.clone());
+        }
+        passed_over.from.get_or_insert(seq);
+        false
+    }
+
+    /// Where to read the store again, once a lane that was full has emptied by half. Asking once more gives
+    /// nothing until then.
+    pub(super) fn read_again_from(&mut self) -> Option<i64> {
+        let has_room = |lane| self.held.get(lane).is_none_or(|held| *held <= self.room / 2);
+        if !self.passed_over.full.iter().any(has_room) {
+            return None;
+        }
+        std::mem::take(&mut self.passed_over).from
     }
 
     pub(super) fn len(&self) -> usize {
@@ -159,10 +232,15 @@ impl Lanes {
 
     /// The request has left the store.
     pub(super) fn done(&mut self, seq: i64) {
-        if let Some(entry) = self.entries.remove(&seq)
-            && entry.state == State::Running
-        {
+        let Some(entry) = self.entries.remove(&seq) else { return };
+        if entry.state == State::Running {
             self.running -= 1;
+        }
+        if let Some(held) = self.held.get_mut(&entry.target) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&entry.target);
+            }
         }
     }
 

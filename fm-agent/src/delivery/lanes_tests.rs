@@ -86,6 +86,25 @@ fn what_an_earlier_run_may_have_sent_is_in_doubt() {
     assert!(!lanes.next(now).unwrap().in_doubt);
 }
 
+#[test]
+fn a_lane_that_is_full_leaves_room_for_the_others() {
+    let now = Instant::now();
+    let mut lanes = Lanes::new(0);
+    lanes.room = 2;
+    let mut flaps: Vec<Request> = (1..10).map(|seq| raise(seq, "a", "h=1")).collect();
+    flaps.push(clear_all(10, "h=1"));
+    flaps.push(raise(11, "b", "h=1"));
+    flaps.push(raise(12, "b", "h=2"));
+    lanes.append(flaps);
+    assert_eq!((lanes.len(), all(&mut lanes, now)), (3, vec![1, 12]));
+    assert_eq!(lanes.read_again_from(), None, "it is still full");
+    lanes.done(1);
+    assert_eq!(lanes.read_again_from(), Some(3));
+    assert_eq!(lanes.read_again_from(), None, "once is enough");
+    lanes.append(vec![raise(2, "a", "h=1"), raise(3, "a", "h=1"), raise(12, "b", "h=2")]);
+    assert_eq!((lanes.len(), all(&mut lanes, now)), (3, vec![2]), "nothing twice");
+}
+
 fn any_request() -> impl Strategy<Value = (bool, u8, u8)> {
     (prop::bool::weighted(0.2), 0u8..3, 0u8..4)
 }
@@ -116,21 +135,33 @@ fn conflict(one: &Request, other: &Request) -> bool {
 }
 
 proptest! {
-    /// Requests finish in random order, with random failures: two that conflict are never under way
-    /// together, never overtake, and everything goes in the end.
+    /// Requests are read as there is room and finish in random order, with random failures: two that
+    /// conflict are never under way together, never overtake, and everything goes in the end.
     #[test]
     fn conflicting_requests_never_overtake(
-        kinds in prop::collection::vec(any_request(), 1..30),
+        kinds in prop::collection::vec(any_request(), 1..60),
+        room in 1usize..4,
         choices in prop::collection::vec((any::<prop::sample::Index>(), prop::bool::weighted(0.3)), 300),
     ) {
         let requests: Vec<Request> = (1..).zip(kinds).map(|(seq, kind)| build(seq, kind)).collect();
-        let mut lanes = lanes(requests.clone());
+        let mut lanes = Lanes::new(0);
+        lanes.room = room;
+        let mut read_up_to = 0;
         let now = Instant::now();
         let find = |seq: i64| &requests[usize::try_from(seq - 1).unwrap()];
         let mut running: Vec<i64> = Vec::new();
         let mut finished: Vec<i64> = Vec::new();
         let mut choices = choices.into_iter();
         loop {
+            read_up_to = lanes.read_again_from().map_or(read_up_to, |seq| seq - 1);
+            // Five at a time, as the store gives them: what has not finished, in order.
+            while lanes.len() < 10 {
+                let waiting = requests.iter().filter(|it| it.seq > read_up_to && !finished.contains(&it.seq));
+                let chunk: Vec<Request> = waiting.take(5).cloned().collect();
+                let Some(last) = chunk.last() else { break };
+                read_up_to = last.seq;
+                lanes.append(chunk);
+            }
             running.extend(all(&mut lanes, now));
             prop_assert_eq!(running.len(), lanes.running());
             for one in &running {

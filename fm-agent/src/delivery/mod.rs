@@ -6,12 +6,17 @@
 //! - A request leaves the store only after the controller has taken or refused it. One whose fate is
 //!   open is marked as in doubt, and so is what an earlier run of the agent may have sent.
 //! - A domain that is down is probed, nothing else. It never delays the other.
+//! - After each outage of a controller, and once after the start, it is compared with what this node made
+//!   of it, and the difference is healed: `heal`, `healer`.
 //!
 //! It knows no HTTP and no SQL; what an answer means is the backend's business.
 
+mod heal;
+mod healer;
 mod lanes;
 mod limit;
 mod outcome;
 mod worker;
 
+pub use healer::Healer;
 pub use worker::Worker;

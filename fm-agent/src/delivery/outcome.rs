@@ -23,7 +23,7 @@ pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
     match kind {
         RequestKind::Raise { alarm, .. } => Some(alarm.key()),
         RequestKind::Clear { key } => Some(key.clone()),
-        RequestKind::ClearAll { .. } | RequestKind::Log { .. } => None,
+        RequestKind::ClearAll { .. } | RequestKind::Log { .. } | RequestKind::Remove { .. } => None,
     }
 }
 
@@ -39,6 +39,7 @@ pub(super) async fn attempt(backend: &dyn Backend, next: Next, standing: Option<
         RequestKind::ClearAll { entity_instance_id, rule } => {
             backend.clear_all(&entity_instance_id, rule).await
         }
+        RequestKind::Remove { uuid, .. } => backend.remove(&uuid).await,
         RequestKind::Log { alarm, uuid } => backend.log(&Log { alarm: *alarm, uuid, in_doubt }).await,
     };
     follows(seq, delivered)

@@ -1,11 +1,12 @@
 //! The task of one domain: fills the lanes from the store, keeps requests under way, records what
 //! became of them, and probes a controller that is down.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
 use super::outcome::{Outcome, attempt, needs_standing};
-use crate::backend::health::pause;
-use crate::backend::{Controller, FailureKind};
+use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
 use crate::store::{Report, Store, StoreError};
 
@@ -108,7 +108,7 @@ impl Worker {
             tokio::select! {
                 Some(ended) = under_way.next() => self.ended(ended),
                 () = self.wake.notified() => self.more = true,
-                () = self.controller.health.went_down() => {}
+                () = self.controller.health.changed() => {}
                 () = until(due), if !stop.is_cancelled() => {
                     if is_down {
                         self.probe(&stop).await;
@@ -122,6 +122,10 @@ impl Worker {
     /// Reads on from the store while there is room.
     async fn fill(&mut self) {
         self.read_again_at = None;
+        if let Some(seq) = self.lanes.read_again_from() {
+            self.read_up_to = seq - 1;
+            self.more = true;
+        }
         while self.more && self.lanes.len() + CHUNK <= WINDOW {
             match self.store.reader.waiting(self.domain, self.read_up_to, CHUNK).await {
                 Ok(requests) => {
@@ -131,7 +135,7 @@ impl Worker {
                 }
                 Err(error) => {
                     tracing::error!(domain = %self.domain, %error, "waiting requests cannot be read");
-                    self.read_again_at = Some(Instant::now() + pause(1));
+                    self.read_again_at = Some(Instant::now() + self.controller.health.pause(1));
                     return;
                 }
             }
@@ -188,7 +192,8 @@ impl Worker {
     }
 
     fn again(&mut self, seq: i64, in_doubt: bool) {
-        self.lanes.failed(seq, in_doubt, |attempts| Instant::now() + pause(attempts));
+        let health = &self.controller.health;
+        self.lanes.failed(seq, in_doubt, |attempts| Instant::now() + health.pause(attempts));
     }
 
     /// Whether a controller that was down can be used again.
@@ -213,18 +218,22 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
         Some(key) => match store.reader.controller_uuid(domain, key).await {
             Ok(standing) => standing,
             Err(error) => {
-                let failure = crate::backend::Failure {
-                    kind: FailureKind::Retry,
-                    reason: error.to_string(),
-                    in_doubt: false,
-                };
+                let failure = Failure::retry(error.to_string());
                 return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };
             }
         },
         None => None,
     };
     let kind = next.request.kind.name();
-    let outcome = attempt(&*controller.backend, next, standing).await;
+    // A request that the agent itself fails on must not take the whole domain with it.
+    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, standing))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            let reason = "the agent failed on it: please report this with the panic in the log above";
+            tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
+            Outcome::Again(Failure::retry(reason).in_doubt(true))
+        });
     let recorded = match &outcome {
         Outcome::Finished { report, .. } => {
             match report {

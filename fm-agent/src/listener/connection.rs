@@ -4,9 +4,11 @@
 //! - Requests get their place in the order in which they arrived; answers leave as they are ready.
 //! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits.
 //! - A peer that has gone, or does not take its answers within [`WRITE_LIMIT`], gets no more of them; what
-//!   it has sent is taken all the same: a process may raise an alarm and exit.
+//!   it has sent is taken all the same, before a stop too: a process may raise an alarm and exit.
+//! - Nobody waits for the answer to a detached request: one that finds no room is dropped.
 
 use std::fmt;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use fm_common::protocol::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -134,13 +137,17 @@ async fn exchange(
     stop: &CancellationToken,
 ) -> Result<(), ConnectionError> {
     let mut under_way = FuturesUnordered::new();
-    let mut reading = true;
+    let (mut reading, mut stopping) = (true, false);
     while reading || !under_way.is_empty() {
         tokio::select! {
             biased;
             Some((header, kind, response)) = under_way.next() => {
                 note(peer, &header, kind, &response);
-                answers.response(header.id, &response, peer).await?;
+                if header.detached {
+                    answers.offer(header.id, &response, peer).await?;
+                } else {
+                    answers.response(header.id, &response, peer).await?;
+                }
             }
             frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
                 let Some(payload) = answers.or_tell(frame, peer).await? else {
@@ -151,13 +158,21 @@ async fn exchange(
                 match codec::decode_request(body) {
                     Ok(request) => {
                         let kind = request.kind();
-                        let pending = service.begin(header, request).await;
+                        let pending = service.begin(header, request, peer.uid).await;
                         under_way.push(async move { (header, kind, pending.await) });
                     }
-                    Err(error) => answers.response(header.id, &Err(not_understood(&error)), peer).await?,
+                    Err(error) => {
+                        let response = Err(not_understood(&error));
+                        note(peer, &header, "unknown", &response);
+                        answers.response(header.id, &response, peer).await?;
+                    }
                 }
             }
-            () = stop.cancelled(), if reading => reading = false,
+            // Nothing more can be sent from here on, so what was sent before can be read to its end.
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                reading &= shutdown(frames.stream().as_ref().as_raw_fd(), Shutdown::Read).is_ok();
+            }
         }
     }
     Ok(())
@@ -208,11 +223,30 @@ impl Answers {
             let refusal = Refusal::new(ErrorCode::NotEnoughSpace, format!("the answer is too long: {error}"));
             codec::encode_response(&mut self.buffer, id, &Err(refusal))?;
         }
+        self.deliver(peer).await;
+        Ok(())
+    }
+
+    /// Answers a request whose peer need not look, if there is room for it now.
+    async fn offer(&mut self, id: u64, response: &Response, peer: &Peer) -> Result<(), CodecError> {
+        if self.gone {
+            return Ok(());
+        }
+        self.buffer.clear();
+        codec::encode_response(&mut self.buffer, id, response)?;
+        // What is there in part has to be followed by the rest.
+        if let Ok(written) = self.writer.try_write(&self.buffer) {
+            self.buffer.drain(..written);
+            self.deliver(peer).await;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, peer: &Peer) {
         if let Err(error) = self.send().await {
             tracing::debug!(%peer, %error, "answers are not taken any more");
             self.gone = true;
         }
-        Ok(())
     }
 
     /// Tells a peer that broke the framing why its connection ends, under the id 0.
@@ -228,7 +262,7 @@ impl Answers {
                 Err(error.into())
             }
             // A peer that left without taking its answers: what it has begun still comes to its end.
-            Err(FrameError::Io(error)) => {
+            Err(error @ (FrameError::Io(_) | FrameError::Cut)) => {
                 tracing::debug!(%peer, %error, "the connection failed");
                 Ok(None)
             }

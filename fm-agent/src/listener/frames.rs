@@ -53,6 +53,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, buffer: Vec::new(), due: None }
     }
 
+    pub(super) fn stream(&self) -> &R {
+        &self.stream
+    }
+
     /// The next frame's bytes, without its length; `None` when the peer has closed between frames.
     /// Dropping the future loses nothing: what has arrived is kept for the next call.
     pub(super) async fn next(&mut self, limit: usize) -> Result<Option<Vec<u8>>, FrameError> {

@@ -3,13 +3,15 @@
 //! Invariants:
 //! - A peer that is slow, hostile or gone costs its own connection and nothing else.
 //! - What one connection may hold is bounded: one frame, and the answers that are under way.
-//! - At most `max_connections` are open; one more is told so and closed.
+//! - At most `max_connections` are open, and never so many that the agent itself runs out of descriptors;
+//!   one more is told so and closed.
 //!
 //! It knows nothing of alarms: it hands requests to the service.
 
 mod accept;
 mod connection;
 mod frames;
+mod room;
 mod socket;
 
 pub use accept::Listener;

@@ -9,6 +9,7 @@
 //!
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
+mod admin;
 mod merge;
 mod read;
 mod status;
@@ -24,10 +25,11 @@ use fm_common::ErrorCode;
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 
+use self::admin::Administrators;
 use crate::backend::{Controller, Link};
 use crate::config::{AgentConfig, Domain, Durability};
 use crate::route::Router;
-use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
 /// The answer to a request that has its place in the order.
 pub type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -42,6 +44,7 @@ pub struct Service {
     ask_limit: Duration,
     durability: Durability,
     started: Instant,
+    administrators: Administrators,
 }
 
 /// One call: who waits for it, and for how long.
@@ -74,15 +77,19 @@ impl Service {
             ask_limit: config.ask_timeout_ms.duration(),
             durability: config.durability,
             started: Instant::now(),
+            administrators: Administrators::of_this_agent(),
         }
     }
 
-    /// Gives a request its place in the order; what is returned becomes its answer.
-    pub async fn begin(self: &Arc<Self>, header: RequestHeader, request: Request) -> Pending {
+    /// Gives a request of this user its place in the order; what is returned becomes its answer.
+    pub async fn begin(self: &Arc<Self>, header: RequestHeader, request: Request, uid: u32) -> Pending {
         let timeout = Duration::from_millis(header.timeout_ms.into());
         // The answer has to be with the caller by its deadline.
         let deadline = Instant::now() + timeout.mul_f64(0.9);
         let call = Call { header, deadline };
+        if let Err(refusal) = self.administrators.admit(uid, &request) {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,
             Request::SetList(alarms) => self.set_list(call, alarms).await,
@@ -105,6 +112,13 @@ impl Service {
                 let service = Arc::clone(self);
                 later(async move { Ok(Answer::Status(service.status().await?)) })
             }
+            Request::Rejected { after, most } => self.rejected(after, most),
+            Request::Replay { seq } => self.on_rejected(call, Op::Replay { seq }, seq).await,
+            Request::Drop { seq } => self.on_rejected(call, Op::Drop { seq }, seq).await,
+            Request::Explain { alarm_id, entity_type_id, entity_instance_id } => {
+                self.explain(alarm_id, entity_type_id, &entity_instance_id)
+            }
+            Request::Resync { domain } => self.resync(call, &domain),
         };
         begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))))
     }

@@ -48,7 +48,8 @@ impl Service {
         }
     }
 
-    async fn clear_all_waits(&self, domain: Domain, key: &AlarmKey) -> Result<bool, Refusal> {
+    /// Whether an alarm that this node does not know is about to be cleared with all of its entity's.
+    pub(super) async fn clear_all_waits(&self, domain: Domain, key: &AlarmKey) -> Result<bool, Refusal> {
         let waiting = self.store.reader.clear_alls().await?;
         Ok(waiting.iter().any(|clear_all| clear_all.covers(domain, &key.entity_instance_id)))
     }

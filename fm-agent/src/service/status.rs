@@ -3,13 +3,16 @@
 //! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, and `domains`, an array of objects with
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
-//! `rejected`. Times are UTC.
+//! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
+//! see `admin`). Times are UTC.
 
 use serde_json::{Value, json};
 
 use super::Service;
+use super::admin::healed;
 use crate::backend::Link;
 use crate::backend::health::Condition;
+use crate::backend::resync::Healed;
 use crate::config::Durability;
 use crate::store::StoreError;
 
@@ -36,6 +39,10 @@ impl Service {
                 "waiting": waiting.requests,
                 "oldest_waiting": waiting.oldest.map(|time| time.to_string()),
                 "rejected": waiting.rejected,
+                "compared": match link {
+                    Link::Standalone => Value::Null,
+                    Link::Controller(controller) => compared(controller.health.resync().last()),
+                },
             }));
         }
         let status = json!({
@@ -49,5 +56,13 @@ impl Service {
             "domains": domains,
         });
         Ok(status.to_string())
+    }
+}
+
+fn compared(last: Option<Result<Healed, String>>) -> Value {
+    match last {
+        Some(Ok(outcome)) => healed(outcome),
+        Some(Err(reason)) => json!({ "failed": reason }),
+        None => Value::Null,
     }
 }

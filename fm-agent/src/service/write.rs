@@ -29,7 +29,7 @@ impl Service {
                 later(async move {
                     match submitted.committed().await?.pop() {
                         Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
-                        Some(Outcome::Cleared | Outcome::Unknown) | None => Ok(Answer::Done),
+                        Some(Outcome::Cleared | Outcome::Unknown | Outcome::Done) | None => Ok(Answer::Done),
                     }
                 })
             }
@@ -50,7 +50,7 @@ impl Service {
         later(async move {
             let uuids = submitted.committed().await?.into_iter().map(|outcome| match outcome {
                 Outcome::Raised(uuid) | Outcome::Logged(uuid) => uuid,
-                Outcome::Cleared | Outcome::Unknown => String::new(),
+                Outcome::Cleared | Outcome::Unknown | Outcome::Done => String::new(),
             });
             Ok(Answer::Uuids(uuids.collect()))
         })
@@ -97,7 +97,13 @@ impl Service {
             return Err(invalid("entity_instance_id: is empty; clear-all needs the entity to clear"));
         }
         AlarmKey::new("any", &entity).validate().map_err(invalid)?;
-        let submitted = self.submit_clear_all(call, &entity, Unknown::Tell).await?;
+        // As for a clear: a detached one keeps its place in the order and asks nobody.
+        let unknown = if call.header.detached {
+            Unknown::Deliver(crate::config::Domain::Platform)
+        } else {
+            Unknown::Tell
+        };
+        let submitted = self.submit_clear_all(call, &entity, unknown).await?;
         let service = Arc::clone(self);
         later(async move {
             if submitted.committed().await? != [Outcome::Unknown] {
@@ -170,12 +176,7 @@ impl Service {
             // Its clear waits: what stands at the controller is about to go.
             Some(Standing::Cleared) => {}
             None => {
-                let limit = self.ask_limit.min(call.left());
-                let asked = match self.controller(self.router.owner(&alarm).domain) {
-                    Some(controller) => controller.ask(&Query::one(&key), limit).await,
-                    None => None,
-                };
-                if let Some(uuid) = asked.and_then(|found| found.into_iter().find_map(|alarm| alarm.uuid)) {
+                if let Some(uuid) = self.stands_elsewhere(call, &alarm).await? {
                     return Ok(Answer::Uuid(uuid));
                 }
             }
@@ -183,8 +184,19 @@ impl Service {
         let op = self.op(alarm);
         match self.store.writer.submit(batch(call, vec![op])).await?.committed().await?.pop() {
             Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
-            Some(Outcome::Cleared | Outcome::Unknown) | None => Ok(Answer::Done),
+            Some(Outcome::Cleared | Outcome::Unknown | Outcome::Done) | None => Ok(Answer::Done),
         }
+    }
+
+    /// The uuid of an alarm that this node does not know, if it stands at its controller and is to stay.
+    async fn stands_elsewhere(&self, call: Call, alarm: &Alarm) -> Result<Option<String>, Refusal> {
+        let (key, domain) = (alarm.key(), self.router.owner(alarm).domain);
+        let Some(controller) = self.controller(domain) else { return Ok(None) };
+        if self.clear_all_waits(domain, &key).await? {
+            return Ok(None);
+        }
+        let asked = controller.ask(&Query::one(&key), self.ask_limit.min(call.left())).await;
+        Ok(asked.and_then(|found| found.into_iter().find_map(|alarm| alarm.uuid)))
     }
 
     /// The change that an alarm's intent asks for.
@@ -205,7 +217,7 @@ impl Service {
     }
 }
 
-fn batch(call: Call, ops: Vec<Op>) -> Batch {
+pub(super) fn batch(call: Call, ops: Vec<Op>) -> Batch {
     Batch { token: Some(call.header.token), ops }
 }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
+use super::{healing, rejected};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -51,6 +52,7 @@ impl Apply<'_> {
                 }
                 Op::Log { alarm, .. } => Ok(Outcome::Logged(uuid_of(alarm))),
                 Op::Clear { .. } | Op::ClearAll { .. } => Ok(Outcome::Cleared),
+                Op::Replay { .. } | Op::Drop { .. } => Ok(Outcome::Done),
             })
             .collect()
     }
@@ -63,7 +65,30 @@ impl Apply<'_> {
             Op::ClearAll { entity_instance_id, rule, unknown, domains } => {
                 self.clear_all(entity_instance_id, *rule, *unknown, domains)
             }
+            Op::Replay { seq } => match rejected::take(self.connection, *seq)? {
+                Some((domain, request)) => self.replay(domain, &request.kind),
+                None => Ok(Outcome::Unknown),
+            },
+            Op::Drop { seq } => {
+                let dropped = rejected::take(self.connection, *seq)?;
+                Ok(if dropped.is_some() { Outcome::Done } else { Outcome::Unknown })
+            }
         }
+    }
+
+    /// Takes a request that was refused again, with what it means by now.
+    fn replay(&mut self, domain: Domain, kind: &RequestKind) -> Result<Outcome, StoreError> {
+        match kind {
+            RequestKind::Raise { alarm, .. } => self.raise(domain, alarm).map(drop)?,
+            RequestKind::Log { alarm, .. } => self.log(domain, alarm).map(drop)?,
+            RequestKind::Clear { key } => self.clear(key, Unknown::Deliver(domain)).map(drop)?,
+            RequestKind::ClearAll { entity_instance_id, rule } => {
+                self.clear_all(entity_instance_id, *rule, Unknown::Deliver(domain), &[domain]).map(drop)?;
+            }
+            RequestKind::Remove { .. } if self.here.contains(&domain) => {}
+            RequestKind::Remove { .. } => self.request(domain, kind).map(drop)?,
+        }
+        Ok(Outcome::Done)
     }
 
     fn raise(&mut self, domain: Domain, alarm: &Alarm) -> Result<Outcome, StoreError> {
@@ -172,6 +197,7 @@ impl Apply<'_> {
             // A clear of it waits there already.
             return Ok(());
         }
+        healing::bury(self.connection, &kept.key)?;
         self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }).map(drop)
     }
 
@@ -204,14 +230,14 @@ impl Apply<'_> {
         Ok(Outcome::Cleared)
     }
 
-    fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
+    pub(super) fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
         let seq = tables::insert_request(self.connection, domain, kind)?;
         self.woken.insert(domain);
         Ok(seq)
     }
 }
 
-fn raise_request(alarm: &Alarm, uuid: String) -> RequestKind {
+pub(super) fn raise_request(alarm: &Alarm, uuid: String) -> RequestKind {
     RequestKind::Raise { alarm: Box::new(alarm.clone()), uuid }
 }
 

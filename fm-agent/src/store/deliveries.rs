@@ -5,28 +5,26 @@
 //! - A later request about the same alarm is never disturbed: only what it still needs to know (the
 //!   uuid at the controller) is kept for it.
 
-use fm_common::{AlarmKey, Timestamp};
-use rusqlite::{Connection, params};
+use fm_common::AlarmKey;
+use rusqlite::Connection;
 
 use super::error::StoreError;
-use super::model::{Kept, Report, Request, RequestKind, Standing};
+use super::model::{KeepRejected, Kept, Report, Request, RequestKind, Standing};
 use super::tables::{self, AlarmRow};
+use super::{healing, rejected};
 use crate::config::Domain;
 
-/// Refused requests kept at most; the oldest go first.
-const MAX_REJECTED: i64 = 10_000;
-
 /// Applies a report. A request that is gone already is passed over.
-pub(super) fn report(connection: &Connection, report: &Report) -> Result<(), StoreError> {
+pub(super) fn report(connection: &Connection, report: &Report, keep: KeepRejected) -> Result<(), StoreError> {
     match report {
         Report::Done { seq, uuid } => match leave(connection, *seq)? {
             Some((domain, request)) => done(connection, domain, &request, uuid.clone()),
             None => Ok(()),
         },
         Report::Rejected { seq, answer } => {
-            keep_rejected(connection, *seq, answer)?;
+            rejected::keep(connection, *seq, answer, keep)?;
             match leave(connection, *seq)? {
-                Some((_, request)) => rejected(connection, &request),
+                Some((_, request)) => not_taken(connection, &request),
                 None => Ok(()),
             }
         }
@@ -62,12 +60,12 @@ fn done(
                 .filter(|place| place.domain == domain)
                 .try_for_each(|place| cleared(connection, request.seq, &place.key, place.pending))
         }
-        RequestKind::Log { .. } => Ok(()),
+        RequestKind::Log { .. } | RequestKind::Remove { .. } => Ok(()),
     }
 }
 
 /// The controller refuses the request: what stood there before stands there still.
-fn rejected(connection: &Connection, request: &Request) -> Result<(), StoreError> {
+fn not_taken(connection: &Connection, request: &Request) -> Result<(), StoreError> {
     match &request.kind {
         RequestKind::Raise { alarm, .. } => refused(connection, request.seq, &alarm.key()),
         RequestKind::Clear { key } => refused(connection, request.seq, key),
@@ -76,7 +74,7 @@ fn rejected(connection: &Connection, request: &Request) -> Result<(), StoreError
                 .iter()
                 .try_for_each(|place| refused(connection, request.seq, &place.key))
         }
-        RequestKind::Log { .. } => Ok(()),
+        RequestKind::Log { .. } | RequestKind::Remove { .. } => Ok(()),
     }
 }
 
@@ -105,6 +103,9 @@ fn raised(
     let Some(AlarmRow { kept, pending }) = tables::find_alarm(connection, key)? else { return Ok(()) };
     if kept.domain != domain {
         return Ok(());
+    }
+    if uuid.is_some() && uuid != kept.controller_uuid {
+        healing::bury(connection, key)?;
     }
     let latest = pending == Some(request.seq);
     let RequestKind::Raise { alarm, uuid: asked } = &request.kind else { return Ok(()) };
@@ -139,26 +140,9 @@ fn cleared(
     key: &AlarmKey,
     pending: Option<i64>,
 ) -> Result<(), StoreError> {
+    healing::bury(connection, key)?;
     if pending == Some(seq) {
         return tables::delete_alarm(connection, key);
     }
     tables::forget_controller_uuid(connection, key)
-}
-
-fn keep_rejected(connection: &Connection, seq: i64, answer: &str) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO rejected
-                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer)
-             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3
-             FROM request WHERE seq = ?1",
-        )?
-        .execute(params![seq, Timestamp::now().as_micros(), answer])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM rejected WHERE seq <=
-                 (SELECT seq FROM rejected ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
-        )?
-        .execute([MAX_REJECTED])?;
-    Ok(())
 }

@@ -14,8 +14,10 @@
 mod apply;
 mod deliveries;
 mod error;
+mod healing;
 mod model;
 mod reader;
+mod rejected;
 mod schema;
 mod settle;
 mod tables;
@@ -36,7 +38,8 @@ use crate::config::{Domain, Durability};
 
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{
-    Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
+    RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
@@ -55,6 +58,8 @@ pub struct StoreOptions {
     pub domains: BTreeMap<Domain, bool>,
     /// Events kept for the domains whose record is here.
     pub max_events: u32,
+    /// Refused requests kept.
+    pub rejected: KeepRejected,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or
@@ -89,12 +94,14 @@ impl Store {
     /// Starts the writer on an open database whose directory is held.
     fn start(options: &StoreOptions, mut connection: Connection, lock: File) -> Result<Self, StoreError> {
         settle::settle(&mut connection, &options.domains, options.max_events)?;
+        healing::forget_old(&connection)?;
+        rejected::trim(&connection, options.rejected)?;
         let here: BTreeSet<Domain> =
             options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
         let reader = Reader::open(&options.state_dir.join(DATABASE))?;
-        let writer = Writer::start(connection, lock, here, options.max_events, wakes.clone())?;
+        let writer = Writer::start(connection, lock, here, options, wakes.clone())?;
         Ok(Self { writer, reader, wakes })
     }
 

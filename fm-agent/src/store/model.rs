@@ -1,5 +1,7 @@
 //! What goes into the store and comes out of it: plain data.
 
+use std::time::Duration;
+
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
@@ -50,6 +52,16 @@ pub enum Op {
         /// The domains that get the request.
         domains: Vec<Domain>,
     },
+    /// Take a request that was refused again, as if it were made now.
+    Replay {
+        /// Its place in the order that it had.
+        seq: i64,
+    },
+    /// Forget a request that was refused.
+    Drop {
+        /// Its place in the order that it had.
+        seq: i64,
+    },
 }
 
 /// What a clear does about alarms that this node does not know.
@@ -70,8 +82,10 @@ pub enum Outcome {
     Logged(String),
     /// What had to be cleared is cleared or will be.
     Cleared,
-    /// Nothing was changed: this node knows no such alarm.
+    /// Nothing was changed: this node knows no such alarm, or no such request.
     Unknown,
+    /// What was asked for is done.
+    Done,
 }
 
 /// A request that waits to be delivered.
@@ -112,6 +126,13 @@ pub enum RequestKind {
         /// The log as the caller wrote it.
         alarm: Box<Alarm>,
         /// The uuid for it at the controller.
+        uuid: String,
+    },
+    /// Remove one alarm of this key, and no other, that stands again although this node cleared it.
+    Remove {
+        /// The key.
+        key: AlarmKey,
+        /// Its uuid at the controller.
         uuid: String,
     },
 }
@@ -194,4 +215,69 @@ pub struct Waiting {
     pub oldest: Option<Timestamp>,
     /// Requests that the controller refused for good.
     pub rejected: u64,
+}
+
+/// An alarm that a controller holds for this node, as far as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// Its uuid at the controller.
+    pub uuid: String,
+    /// Since when the controller holds it under this uuid, by this node's clock.
+    pub since: Timestamp,
+}
+
+/// An alarm that a controller held for this node until this node cleared or replaced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleared {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// Its uuid at the controller.
+    pub uuid: String,
+}
+
+/// What was found about one alarm of a domain when its controller was compared with this node. It is
+/// passed over when the alarm has changed meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The alarm's key.
+    pub key: AlarmKey,
+    /// The uuid at the controller that it is about.
+    pub uuid: String,
+    /// What was found.
+    pub what: Found,
+}
+
+/// How a controller differs from what this node made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It has lost the alarm: the alarm is raised again.
+    Lost,
+    /// Somebody has removed the alarm there: it is forgotten here.
+    Removed,
+    /// The alarm stands although this node cleared it: it is removed.
+    Back,
+}
+
+/// A request that a controller refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The domain whose controller it was.
+    pub domain: Domain,
+    /// The request.
+    pub request: Request,
+    /// When it was refused.
+    pub rejected_at: Timestamp,
+    /// What the controller said.
+    pub answer: String,
+}
+
+/// How many refused requests are kept, and for how long. The oldest go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepRejected {
+    /// So many at most.
+    pub most: u32,
+    /// So long at most.
+    pub age: Duration,
 }

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
-use super::model::{Kept, Request, Waiting, WaitingClearAll};
-use super::{schema, tables};
+use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
+use super::{healing, rejected, schema, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -76,10 +76,25 @@ impl Reader {
         self.run(move |connection| tables::begun(connection, domain)).await
     }
 
+    /// What the controller of this domain holds for this node, as far as this node knows, and what it
+    /// held until this node cleared it; both of one moment. What a request waits for is in neither.
+    pub async fn healing(&self, domain: Domain) -> Result<(Vec<Held>, Vec<Cleared>), StoreError> {
+        self.run(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            Ok((healing::held(&moment, domain)?, healing::cleared(&moment, domain)?))
+        })
+        .await
+    }
+
     /// The uuid under which the controller of this domain holds an alarm, as far as this node knows.
     pub async fn controller_uuid(&self, domain: Domain, key: AlarmKey) -> Result<Option<String>, StoreError> {
         let kept = self.find(key).await?;
         Ok(kept.filter(|kept| kept.domain == domain).and_then(|kept| kept.controller_uuid))
+    }
+
+    /// The refused requests after this place, in order, so many at most.
+    pub async fn rejected(&self, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
+        self.run(move |connection| rejected::list(connection, after, most)).await
     }
 
     /// How much waits for a domain.

@@ -16,7 +16,8 @@ use super::error::{StoreError, StoreErrorKind};
 use crate::config::Durability;
 
 /// One entry a version; never edit one that was released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     -- Requests still to deliver, in the order in which they were taken.
     CREATE TABLE request (
         seq      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -87,7 +88,22 @@ const MIGRATIONS: &[&str] = &["
         domain TEXT PRIMARY KEY,
         here   INTEGER NOT NULL     -- 1: the domain's record is here
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- Since when the controller holds an alarm under its uuid, by this node's clock, in microseconds.
+    ALTER TABLE alarm ADD COLUMN held_since INTEGER;
+
+    -- What controllers held for this node until it cleared or replaced it: the newest.
+    CREATE TABLE cleared (
+        seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+        domain   TEXT NOT NULL,
+        alarm_id TEXT NOT NULL,
+        entity   TEXT NOT NULL,
+        uuid     TEXT NOT NULL,     -- at the controller
+        at       INTEGER NOT NULL   -- microseconds since the epoch
+    ) STRICT;
+",
+];
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
 const BUSY_TIMEOUT_MS: i64 = 2000;

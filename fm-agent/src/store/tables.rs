@@ -17,6 +17,15 @@ impl RequestKind {
             Self::Clear { .. } => "clear",
             Self::ClearAll { .. } => "clear_all",
             Self::Log { .. } => "log",
+            Self::Remove { .. } => "remove",
+        }
+    }
+
+    /// The word in the table: a removal is the clear of one uuid.
+    const fn column(&self) -> &'static str {
+        match self {
+            Self::Remove { .. } => "clear",
+            other => other.name(),
         }
     }
 }
@@ -32,6 +41,7 @@ pub(super) fn insert_request(
             (alarm.key(), uuid.as_str(), serde_json::to_string(alarm)?, "")
         }
         RequestKind::Clear { key } => (key.clone(), "", String::new(), ""),
+        RequestKind::Remove { key, uuid } => (key.clone(), uuid.as_str(), String::new(), ""),
         RequestKind::ClearAll { entity_instance_id, rule } => {
             let key = AlarmKey { alarm_id: String::new(), entity_instance_id: entity_instance_id.clone() };
             (key, "", String::new(), rule_name(*rule))
@@ -44,7 +54,7 @@ pub(super) fn insert_request(
         )?
         .execute(params![
             domain.name(),
-            kind.name(),
+            kind.column(),
             key.alarm_id,
             key.entity_instance_id,
             uuid,
@@ -66,7 +76,11 @@ pub(super) fn request(row: &Row<'_>) -> Result<(Domain, Request), StoreError> {
         "raise" => RequestKind::Raise { alarm: alarm()?, uuid: row.get(4)? },
         "log" => RequestKind::Log { alarm: alarm()?, uuid: row.get(4)? },
         "clear" => {
-            RequestKind::Clear { key: AlarmKey { alarm_id: row.get(2)?, entity_instance_id: row.get(3)? } }
+            let key = AlarmKey { alarm_id: row.get(2)?, entity_instance_id: row.get(3)? };
+            match row.get::<_, String>(4)? {
+                uuid if uuid.is_empty() => RequestKind::Clear { key },
+                uuid => RequestKind::Remove { key, uuid },
+            }
         }
         "clear_all" => {
             RequestKind::ClearAll { entity_instance_id: row.get(3)?, rule: rule(&row.get::<_, String>(8)?)? }
@@ -209,8 +223,11 @@ pub(super) fn put_alarm(connection: &Connection, row: &AlarmRow) -> Result<(), S
     };
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid, held_since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, iif(?6 IS NULL, NULL, ?7))
+             ON CONFLICT (alarm_id, entity) DO UPDATE SET
+                 domain = ?3, alarm = ?4, pending = ?5, controller_uuid = ?6,
+                 held_since = iif(controller_uuid IS ?6, held_since, iif(?6 IS NULL, NULL, ?7))",
         )?
         .execute(params![
             kept.key.alarm_id,
@@ -218,7 +235,8 @@ pub(super) fn put_alarm(connection: &Connection, row: &AlarmRow) -> Result<(), S
             kept.domain.name(),
             alarm,
             pending,
-            kept.controller_uuid
+            kept.controller_uuid,
+            Timestamp::now().as_micros()
         ])?;
     Ok(())
 }
@@ -310,7 +328,7 @@ pub(super) fn begun(connection: &Connection, domain: Domain) -> Result<i64, Stor
     Ok(found.unwrap_or(0))
 }
 
-fn domain(name: &str) -> Result<Domain, StoreError> {
+pub(super) fn domain(name: &str) -> Result<Domain, StoreError> {
     Domain::from_name(name).ok_or_else(|| damaged("a domain", name))
 }
 

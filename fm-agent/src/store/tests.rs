@@ -3,6 +3,7 @@
 mod changes;
 mod commits;
 mod files;
+mod healing;
 mod model;
 mod property;
 
@@ -10,6 +11,7 @@ mod reports;
 mod settling;
 
 use std::path::Path;
+use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
@@ -18,8 +20,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Batch, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Store, StoreError, StoreOptions,
-    Unknown,
+    Batch, KeepRejected, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Store, StoreError,
+    StoreOptions, Unknown,
 };
 use crate::config::Domain::{Openstack, Platform};
 use crate::config::{Domain, Durability};
@@ -123,6 +125,7 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         durability: Durability::Process,
         domains: domains.iter().copied().collect(),
         max_events: 100,
+        rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
     }
 }
 
@@ -174,13 +177,16 @@ fn short(kind: &RequestKind) -> String {
         RequestKind::Log { alarm, .. } => format!("log {} {}", alarm.alarm_id, alarm.reason_text),
         RequestKind::Clear { key } => format!("clear {}", key.alarm_id),
         RequestKind::ClearAll { entity_instance_id, .. } => format!("clear_all {entity_instance_id}"),
+        RequestKind::Remove { key, uuid } => format!("remove {} {uuid}", key.alarm_id),
     }
 }
 
 /// The uuid that a waiting raise or log takes at the controller.
 fn asked(request: &Request) -> String {
     match &request.kind {
-        RequestKind::Raise { uuid, .. } | RequestKind::Log { uuid, .. } => uuid.clone(),
+        RequestKind::Raise { uuid, .. }
+        | RequestKind::Log { uuid, .. }
+        | RequestKind::Remove { uuid, .. } => uuid.clone(),
         RequestKind::Clear { .. } | RequestKind::ClearAll { .. } => panic!("{request:?} has no uuid"),
     }
 }

@@ -20,10 +20,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::apply::Apply;
-use super::deliveries;
 use super::error::{StoreError, StoreErrorKind};
-use super::model::{Batch, Outcome, Report};
+use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
 use super::tokens::Tokens;
+use super::{StoreOptions, deliveries, healing};
 use crate::config::Domain;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -41,6 +41,7 @@ struct Job {
 enum Work {
     Batch(Batch),
     Report(Report),
+    Heal(Domain, Vec<Finding>),
     Flush,
     Stop,
 }
@@ -76,12 +77,13 @@ impl Writer {
         connection: Connection,
         lock: File,
         here: BTreeSet<Domain>,
-        max_events: u32,
+        options: &StoreOptions,
         wakes: BTreeMap<Domain, Arc<Notify>>,
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tokens = Tokens::load(&connection)?;
-        let thread = Thread { connection, lock, queue, here, max_events, wakes, tokens };
+        let (max_events, rejected) = (options.max_events, options.rejected);
+        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -101,6 +103,13 @@ impl Writer {
     /// Records what became of a delivery; returns after the commit.
     pub async fn report(&self, report: Report) -> Result<(), StoreError> {
         self.send(Work::Report(report)).await?.committed().await.map(drop)
+    }
+
+    /// Acts on what a comparison with the controller of this domain has found, all of it or nothing, and
+    /// gives for each finding whether it still held; returns after the commit.
+    pub async fn heal(&self, domain: Domain, findings: Vec<Finding>) -> Result<Vec<bool>, StoreError> {
+        let outcomes = self.send(Work::Heal(domain, findings)).await?.committed().await?;
+        Ok(outcomes.into_iter().map(|outcome| outcome == Outcome::Done).collect())
     }
 
     /// Returns when everything submitted before is on disk.
@@ -141,6 +150,7 @@ struct Thread {
     queue: mpsc::Receiver<Job>,
     here: BTreeSet<Domain>,
     max_events: u32,
+    rejected: KeepRejected,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
 }
@@ -215,7 +225,7 @@ impl Thread {
             let applied = transaction.savepoint().map_err(StoreError::from).and_then(|savepoint| {
                 let mut apply =
                     Apply { connection: &savepoint, here: &self.here, max_events: self.max_events, woken };
-                let (outcomes, token) = work(&mut apply, &self.tokens, &job.work)?;
+                let (outcomes, token) = work(&mut apply, &self.tokens, self.rejected, &job.work)?;
                 savepoint.commit()?;
                 self.tokens.took(token);
                 Ok(outcomes)
@@ -236,14 +246,16 @@ impl Thread {
 fn work(
     apply: &mut Apply<'_>,
     tokens: &Tokens,
+    rejected: KeepRejected,
     work: &Work,
 ) -> Result<(Vec<Outcome>, Option<Token>), StoreError> {
     let batch = match work {
         Work::Batch(batch) => batch,
         Work::Report(report) => {
-            deliveries::report(apply.connection, report)?;
+            deliveries::report(apply.connection, report, rejected)?;
             return Ok((Vec::new(), None));
         }
+        Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),
         Work::Flush | Work::Stop => return Ok((Vec::new(), None)),
     };
     if tokens.knows(batch.token) {

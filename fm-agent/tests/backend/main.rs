@@ -5,6 +5,7 @@
 
 mod faults;
 mod many;
+mod memory;
 mod ordinary;
 mod secrets;
 mod support;

@@ -8,6 +8,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -22,6 +23,9 @@ use crate::protocol::codec::{self, CodecError};
 use crate::protocol::{
     Hello, HelloAnswer, LENGTH_BYTES, MAX_FRAME_BYTES, Request, RequestHeader, Response, VERSION,
 };
+
+/// Memory kept between calls.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// How one exchange failed.
 #[derive(Debug)]
@@ -50,13 +54,22 @@ impl From<CodecError> for CallFailure {
     }
 }
 
+/// Marks the id of a request that is sent only for its answer's place among the others.
+const PING: u64 = 1 << 63;
+
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     /// The receive time limit that the socket has now, so that it is set only when it changes.
     receive_limit: Duration,
     next_id: u64,
     buffer: Vec<u8>,
+    /// Answers to posted requests that have come in part.
+    answers: Vec<u8>,
+    /// The last ping that was answered.
+    settled: u64,
+    /// A request was sent in part only: nothing can follow it.
+    cut: bool,
 }
 
 impl Connection {
@@ -68,17 +81,17 @@ impl Connection {
         let address = UnixAddr::new(path).map_err(not_running)?;
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map_err(not_running)?;
-        // The send limit also bounds connect(): it waits when the listener's backlog is full.
-        let limit = deadline.saturating_duration_since(started).max(Duration::from_millis(1));
-        setsockopt(&socket, sockopt::SendTimeout, &time_value(limit)).map_err(not_running)?;
-        loop {
-            match connect(socket.as_raw_fd(), &address) {
-                Ok(()) => break,
-                Err(Errno::EINTR) if Instant::now() < deadline => {}
-                Err(errno) => return Err(not_running(errno)),
-            }
-        }
-        let mut connection = Self { socket, receive_limit: Duration::ZERO, next_id: 1, buffer: Vec::new() };
+        connect_by(&socket, &address, deadline)
+            .map_err(|source| ClientError::NotRunning { socket: path.to_owned(), source })?;
+        let mut connection = Self {
+            socket: Arc::new(socket),
+            receive_limit: Duration::ZERO,
+            next_id: 1,
+            buffer: Vec::new(),
+            answers: Vec::new(),
+            settled: 0,
+            cut: false,
+        };
         let timeout = deadline.saturating_duration_since(started);
         connection.greet(deadline).map_err(|failure| failure.into_error(timeout))?;
         Ok(connection)
@@ -87,8 +100,9 @@ impl Connection {
     fn greet(&mut self, deadline: Instant) -> Result<(), CallFailure> {
         self.buffer.clear();
         codec::encode_hello(&mut self.buffer, &Hello::new(&program_name()))?;
-        self.send_all(deadline)?;
-        self.receive_frame(deadline)?;
+        // An agent that refuses does so at once and leaves: its reason is there though the hello is not.
+        let sent = self.send_all(deadline);
+        self.receive_frame(deadline).or_else(|failure| sent.and(Err(failure)))?;
         match codec::decode_hello_answer(&self.buffer)? {
             HelloAnswer::Welcome { version: VERSION, .. } => Ok(()),
             HelloAnswer::Welcome { version, agent } => {
@@ -117,6 +131,9 @@ impl Connection {
         self.send_all(deadline)?;
         self.receive_frame(deadline)?;
         let (id, response) = codec::decode_response(&self.buffer)?;
+        if self.buffer.capacity() > KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
         if id == header.id {
             return Ok(response);
         }
@@ -195,18 +212,157 @@ impl Connection {
 
     /// Waits until the socket is ready, at most until the deadline.
     fn wait(&self, ready: PollFlags, deadline: Instant) -> Result<(), CallFailure> {
+        wait(&self.socket, ready, deadline)
+    }
+}
+
+/// What a connection needs whose answers are not waited for. It serves posted requests only: what comes
+/// is taken for their answers.
+impl Connection {
+    /// Puts one request into the socket and returns its id. While there is no room for it, answers are
+    /// taken, so that an agent that waits for that goes on.
+    pub(super) fn post(
+        &mut self,
+        mut header: RequestHeader,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<u64, CallFailure> {
+        header.id = self.next_id | (header.id & PING);
+        self.next_id += 1;
+        self.buffer.clear();
+        codec::encode_request(&mut self.buffer, &header, request)?;
+        let mut sent = 0;
+        while sent < self.buffer.len() {
+            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+            match send(self.socket.as_raw_fd(), &self.buffer[sent..], flags) {
+                Ok(bytes) => sent += bytes,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => {
+                    self.cut = sent > 0;
+                    self.wait(PollFlags::POLLOUT | PollFlags::POLLIN, deadline)?;
+                    self.take_answers()?;
+                }
+                Err(errno) => {
+                    self.cut = true;
+                    return Err(CallFailure::Broken(errno.into()));
+                }
+            }
+        }
+        self.cut = false;
+        Ok(header.id & !PING)
+    }
+
+    /// Posts a request whose answer tells that those before it have taken effect, and returns its id.
+    pub(super) fn post_ping(
+        &mut self,
+        mut header: RequestHeader,
+        deadline: Instant,
+    ) -> Result<u64, CallFailure> {
+        header.id = PING;
+        self.post(header, &Request::Ping, deadline)
+    }
+
+    /// Takes the answers that are there, without waiting. The agent logs the failures among them.
+    pub(super) fn take_answers(&mut self) -> Result<(), CallFailure> {
+        const READ_BYTES: usize = 4096;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(CallFailure::TimedOut);
+            let kept = self.answers.len();
+            self.answers.resize(kept + READ_BYTES, 0);
+            let received = recv(self.socket.as_raw_fd(), &mut self.answers[kept..], MsgFlags::MSG_DONTWAIT);
+            self.answers.truncate(kept + received.unwrap_or(0));
+            match received {
+                Ok(0) => return Err(self.broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => self.take_whole_answers().inspect_err(|_| self.cut = true)?,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(errno) => return Err(self.broken(errno.into())),
             }
-            let millis = left.as_millis() + 1;
-            let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(self.socket.as_fd(), ready)], timeout) {
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(()),
-                Err(errno) => return Err(CallFailure::Broken(errno.into())),
+        }
+    }
+
+    fn take_whole_answers(&mut self) -> Result<(), CallFailure> {
+        let mut taken = 0;
+        while self.answers.len() - taken >= LENGTH_BYTES {
+            let frame = &self.answers[taken..];
+            let end = LENGTH_BYTES + frame_length(frame)?;
+            let Some(payload) = frame.get(LENGTH_BYTES..end) else { break };
+            let (id, _response) = codec::decode_response(payload)?;
+            if id & PING != 0 {
+                self.settled = self.settled.max(id & !PING);
             }
+            taken += end;
+        }
+        self.answers.drain(..taken);
+        if self.answers.is_empty() && self.answers.capacity() > KEPT_BYTES {
+            self.answers = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn broken(&mut self, error: io::Error) -> CallFailure {
+        self.cut = true;
+        CallFailure::Broken(error)
+    }
+
+    /// Whether another request may follow.
+    pub(super) fn is_in_step(&self) -> bool {
+        !self.cut
+    }
+
+    /// The id of the last ping that was answered: what was posted before it has taken effect.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Whether nothing was posted after the request with this id.
+    pub(super) fn is_last(&self, id: u64) -> bool {
+        self.next_id == id + 1
+    }
+
+    /// The socket, to be waited for by a thread that does not have the connection.
+    pub(super) fn share(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.socket)
+    }
+
+    /// Whether this is the socket of the connection.
+    pub(super) fn is_on(&self, socket: &Arc<OwnedFd>) -> bool {
+        Arc::ptr_eq(&self.socket, socket)
+    }
+}
+
+/// Waits until a socket is ready, at most until the deadline.
+pub(super) fn wait(socket: &OwnedFd, ready: PollFlags, deadline: Instant) -> Result<(), CallFailure> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(CallFailure::TimedOut);
+        }
+        let millis = left.as_millis() + 1;
+        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(socket.as_fd(), ready)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(CallFailure::Broken(errno.into())),
+        }
+    }
+}
+
+/// Connects; waits for its turn when many callers want to, at most until the deadline.
+fn connect_by(socket: &OwnedFd, address: &UnixAddr, deadline: Instant) -> io::Result<()> {
+    let started = Instant::now();
+    loop {
+        // The send limit bounds connect() too, and starts anew each time.
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        setsockopt(socket, sockopt::SendTimeout, &time_value(left))?;
+        match connect(socket.as_raw_fd(), address) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EINTR) if Instant::now() < deadline => {}
+            Err(Errno::EINTR | Errno::EAGAIN) => {
+                let millis = started.elapsed().as_millis();
+                let what = format!("the agent did not take the connection within {millis} ms");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

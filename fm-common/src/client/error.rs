@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::alarm::InvalidAlarm;
 use crate::error::ErrorCode;
 use crate::protocol::Refusal;
 use crate::protocol::codec::CodecError;
@@ -34,6 +35,9 @@ pub enum ClientError {
     /// The peer is no agent that this library understands, or the request cannot be written.
     #[error("{0}")]
     Protocol(#[from] CodecError),
+    /// The request is not one that the agent would take. Nothing was sent.
+    #[error("{0}")]
+    Invalid(#[from] InvalidAlarm),
     /// The agent answered that it did not do it, and why.
     #[error("{}", .0.message)]
     Refused(Refusal),
@@ -44,7 +48,7 @@ impl ClientError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotRunning { .. } => ErrorCode::NoConnect,
-            Self::Protocol(CodecError::TooLong { .. }) => ErrorCode::InvalidParameter,
+            Self::Protocol(CodecError::TooLong { .. }) | Self::Invalid(_) => ErrorCode::InvalidParameter,
             Self::Timeout { .. } | Self::Broken { .. } | Self::Protocol(_) => ErrorCode::Communications,
             Self::Refused(refusal) => refusal.code,
         }

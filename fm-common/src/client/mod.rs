@@ -6,22 +6,27 @@
 //! - A call whose connection breaks is sent once more on a new connection, under the same token, so
 //!   that the agent takes it once.
 //! - After a fork, parent and child never share a connection.
+//! - Calls of one thread, and calls that follow on each other, take effect in their order, those whose
+//!   answers nobody waits for among them.
 //! - No signal is raised (`MSG_NOSIGNAL`), no handler changed, no thread started; descriptors are
 //!   close-on-exec.
 //!
 //! It must not know what a request means: that is the agent's business.
 
+mod admin;
 mod connection;
+mod detached;
 mod error;
 mod pool;
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::alarm::{Alarm, AlarmKey};
+use crate::alarm::{Alarm, AlarmKey, InvalidAlarm};
 use crate::entity::canonical;
 use crate::paths;
 use crate::protocol::{Answer, Refusal, Request, RequestHeader};
@@ -30,6 +35,7 @@ use crate::timestamp::Timestamp;
 pub use error::ClientError;
 
 use connection::{CallFailure, Connection};
+use detached::Lanes;
 use pool::Pool;
 
 /// Environment variable with the deadline of writes, in milliseconds.
@@ -90,13 +96,22 @@ impl Options {
 #[derive(Debug)]
 pub struct Client {
     options: Options,
+    write_timeout_ms: AtomicU32,
+    read_timeout_ms: AtomicU32,
     pool: Pool,
+    detached: Lanes,
 }
 
 impl Client {
     /// A client with these options. Nothing is connected before the first call.
     pub const fn new(options: Options) -> Self {
-        Self { options, pool: Pool::new() }
+        Self {
+            write_timeout_ms: AtomicU32::new(millis(options.write_timeout)),
+            read_timeout_ms: AtomicU32::new(millis(options.read_timeout)),
+            options,
+            pool: Pool::new(),
+            detached: Lanes::new(),
+        }
     }
 
     /// A client as the environment says.
@@ -104,9 +119,18 @@ impl Client {
         Self::new(Options::from_env())
     }
 
-    /// The options in force.
+    /// The options that the client was made with.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Changes the deadlines for the calls that begin from now on; `None` brings back the one that the
+    /// client was made with. Steps of a millisecond, at least one.
+    pub fn set_timeouts(&self, write: Option<Duration>, read: Option<Duration>) {
+        let write = write.unwrap_or(self.options.write_timeout);
+        let read = read.unwrap_or(self.options.read_timeout);
+        self.write_timeout_ms.store(millis(write), Ordering::Relaxed);
+        self.read_timeout_ms.store(millis(read), Ordering::Relaxed);
     }
 
     /// Raises an alarm, clears it or records a log, as its state and severity say, and returns its uuid
@@ -143,6 +167,32 @@ impl Client {
     /// Clears each; absent ones are no error.
     pub fn clear_list(&self, keys: Vec<AlarmKey>) -> Result<(), ClientError> {
         self.write(&Request::ClearList(keys)).and_then(done)
+    }
+
+    /// As [`Client::set`], but returns as soon as the request is in the agent's socket. The alarm is
+    /// checked here, so that only the agent's own failures are left; those the agent logs.
+    pub fn set_detached(&self, mut alarm: Alarm) -> Result<String, ClientError> {
+        alarm.validate()?;
+        stamp(&mut alarm);
+        let uuid = alarm.uuid.clone().unwrap_or_default();
+        self.post(&Request::Set(alarm))?;
+        Ok(uuid)
+    }
+
+    /// As [`Client::clear`], but returns as soon as the request is in the agent's socket.
+    pub fn clear_detached(&self, key: AlarmKey) -> Result<(), ClientError> {
+        key.validate()?;
+        self.post(&Request::Clear(key))
+    }
+
+    /// As [`Client::clear_all`], but returns as soon as the request is in the agent's socket.
+    pub fn clear_all_detached(&self, entity_instance_id: &str) -> Result<(), ClientError> {
+        let entity_instance_id = canonical(entity_instance_id).to_owned();
+        if entity_instance_id.is_empty() {
+            let reason = "is empty; clear-all needs the entity to clear".to_owned();
+            return Err(InvalidAlarm { field: "entity_instance_id", reason }.into());
+        }
+        self.post(&Request::ClearAll { entity_instance_id })
     }
 
     /// The alarm with exactly this key.
@@ -185,21 +235,23 @@ impl Client {
     }
 
     fn write(&self, request: &Request) -> Result<Answer, ClientError> {
-        self.call(request, self.options.write_timeout)
+        self.call(request, &self.write_timeout_ms)
     }
 
     fn read(&self, request: &Request) -> Result<Answer, ClientError> {
-        self.call(request, self.options.read_timeout)
+        self.call(request, &self.read_timeout_ms)
     }
 
-    fn call(&self, request: &Request, timeout: Duration) -> Result<Answer, ClientError> {
-        let deadline = Instant::now() + timeout;
-        let header = RequestHeader {
-            id: 0,
-            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
-            detached: false,
-            token: *Uuid::new_v4().as_bytes(),
-        };
+    fn post(&self, request: &Request) -> Result<(), ClientError> {
+        let (timeout, deadline, mut header) = begin(&self.write_timeout_ms);
+        header.detached = true;
+        let open = || self.connect(deadline).map_err(CallFailure::Final);
+        self.detached.send(header, request, deadline, open).map_err(|failure| failure.into_error(timeout))
+    }
+
+    fn call(&self, request: &Request, timeout_ms: &AtomicU32) -> Result<Answer, ClientError> {
+        let (timeout, deadline, header) = begin(timeout_ms);
+        self.detached.settle(header, deadline).map_err(|failure| failure.into_error(timeout))?;
         let connection = match self.pool.take() {
             Some(connection) => connection,
             None => self.connect(deadline)?,
@@ -230,6 +282,24 @@ impl Client {
         let response = connection.call(header, request, deadline)?;
         self.pool.give_back(connection);
         response.map_err(|refusal| CallFailure::Final(ClientError::Refused(refusal)))
+    }
+}
+
+/// The time limit of a call that begins now, its end, and its header.
+fn begin(timeout_ms: &AtomicU32) -> (Duration, Instant, RequestHeader) {
+    let timeout_ms = timeout_ms.load(Ordering::Relaxed);
+    let timeout = Duration::from_millis(timeout_ms.into());
+    let token = *Uuid::new_v4().as_bytes();
+    (timeout, Instant::now() + timeout, RequestHeader { id: 0, timeout_ms, detached: false, token })
+}
+
+/// A deadline as the protocol carries it. 49 days are as good as none.
+const fn millis(timeout: Duration) -> u32 {
+    match timeout.as_millis() {
+        0 => 1,
+        millis if millis > u32::MAX as u128 => u32::MAX,
+        #[expect(clippy::cast_possible_truncation, reason = "checked above; there is no const try_from")]
+        millis => millis as u32,
     }
 }
 
@@ -264,6 +334,7 @@ fn unexpected(answer: &Answer) -> ClientError {
         Answer::Alarm(_) => "alarm",
         Answer::Alarms(_) => "alarms",
         Answer::Status(_) => "status",
+        Answer::Json(_) => "json",
     };
     ClientError::Refused(Refusal::new(
         crate::ErrorCode::Communications,

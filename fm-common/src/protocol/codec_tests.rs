@@ -78,6 +78,18 @@ fn requests_are_frozen() {
         (Request::ListByIdAndEntity(key()), format!("08{key_hex}")),
         (Request::Ping, "09".to_owned()),
         (Request::Status, "0a".to_owned()),
+        (Request::Rejected { after: 3, most: 100 }, "0b0664".to_owned()),
+        (Request::Replay { seq: 300 }, "0cfb5802".to_owned()),
+        (Request::Drop { seq: 7 }, "0d0e".to_owned()),
+        (
+            Request::Explain {
+                alarm_id: "100.101".into(),
+                entity_type_id: "host".into(),
+                entity_instance_id: "host=c1".into(),
+            },
+            "0e073130302e31303104686f737407686f73743d6331".to_owned(),
+        ),
+        (Request::Resync { domain: "platform".into() }, "0f08706c6174666f726d".to_owned()),
     ] {
         let frame = request_frame(&request);
         let length = u32::try_from(frame.len() - 4).unwrap();
@@ -93,6 +105,7 @@ fn answers_are_frozen() {
         (Ok(Answer::Uuids(vec!["u".into(), String::new()])), "070000000700020201 7500"),
         (Ok(Answer::Alarms(Vec::new())), "0400000007000400"),
         (Ok(Answer::Status("{}".into())), "06000000070005027b7d"),
+        (Ok(Answer::Json("{}".into())), "06000000070006027b7d"),
         (Err(Refusal::new(ErrorCode::EntityNotFound, "none")), "080000000701 0a 046e6f6e65"),
     ] {
         let mut frame = Vec::new();

@@ -58,7 +58,6 @@ pub struct RequestHeader {
 }
 
 /// What a caller asks for.
-#[expect(clippy::large_enum_variant, reason = "a request is made once and moved once: a box costs more")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Raise an alarm, clear it or record a log, as its state and severity say. Answered by
@@ -93,6 +92,39 @@ pub enum Request {
     Ping,
     /// How the agent and its domains are. Answered by [`Answer::Status`].
     Status,
+    /// The requests that controllers refused for good and the agent keeps, by their number. For
+    /// administrators, as are the kinds below. Answered by [`Answer::Json`].
+    Rejected {
+        /// Only those with a number above this; 0 is the beginning.
+        after: i64,
+        /// So many at most.
+        most: u32,
+    },
+    /// Take a refused request again, as if it were made now. Answered by [`Answer::Done`].
+    Replay {
+        /// Its number.
+        seq: i64,
+    },
+    /// Forget a refused request. Answered by [`Answer::Done`].
+    Drop {
+        /// Its number.
+        seq: i64,
+    },
+    /// Which domain would get an alarm, and why. Answered by [`Answer::Json`].
+    Explain {
+        /// The alarm id.
+        alarm_id: String,
+        /// The entity type; when empty it is read off the entity instance id.
+        entity_type_id: String,
+        /// The entity instance id.
+        entity_instance_id: String,
+    },
+    /// Compare the controller of a domain with what this node raised, and heal the difference. Answered by
+    /// [`Answer::Json`].
+    Resync {
+        /// The domain's name.
+        domain: String,
+    },
 }
 
 impl Request {
@@ -110,6 +142,11 @@ impl Request {
             Self::ListByIdAndEntity(_) => "list_by_id_and_entity",
             Self::Ping => "ping",
             Self::Status => "status",
+            Self::Rejected { .. } => "rejected",
+            Self::Replay { .. } => "replay",
+            Self::Drop { .. } => "drop",
+            Self::Explain { .. } => "explain",
+            Self::Resync { .. } => "resync",
         }
     }
 }
@@ -133,6 +170,8 @@ pub enum Answer {
     Alarms(Vec<Alarm>),
     /// A JSON object that describes the agent; its keys are documented with the agent.
     Status(String),
+    /// A JSON object; its keys are documented with the agent.
+    Json(String),
 }
 
 /// Why a request was not done.

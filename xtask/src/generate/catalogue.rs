@@ -23,7 +23,8 @@ const HEAD: [&str; 11] = [
 ];
 
 /// The Rust text of a catalogue.
-pub(super) fn render(table: &str) -> anyhow::Result<String> {
+pub(super) fn render(tables: &[String]) -> anyhow::Result<String> {
+    let [table] = tables else { bail!("one table is needed") };
     let mut entries = BTreeMap::new();
     let mut severities_used = BTreeSet::new();
     for (line, record) in csv::records(table, HEAD)? {
@@ -90,10 +91,10 @@ mod tests {
 
     #[test]
     fn sorted_with_only_the_severities_in_use() {
-        let text = render(&table(&[
+        let text = render(&[table(&[
             "300.010,log,none,minor,,,,,,,",
             "300.001,alarm,starlingx,critical|minor,,,,,,,",
-        ]))
+        ])])
         .unwrap();
         assert!(text.contains("use crate::values::Severity::{self, Critical, Minor};"));
         let first = r#"entry("300.001", Kind::Alarm, Context::StarlingX, &[Critical, Minor]),"#;
@@ -108,10 +109,10 @@ mod tests {
             ("1,log,windriver,minor,,,,,,,", "line 2: 'windriver' is no context"),
             ("1,log,none,fatal,,,,,,,", "line 2: 1: 'fatal' is no severity"),
         ] {
-            let error = format!("{:#}", render(&table(&[row])).unwrap_err());
+            let error = format!("{:#}", render(&[table(&[row])]).unwrap_err());
             assert!(error.starts_with(message), "{error}");
         }
-        let twice = render(&table(&["1,log,none,minor,,,,,,,", "1,log,none,minor,,,,,,,"]));
+        let twice = render(&[table(&["1,log,none,minor,,,,,,,", "1,log,none,minor,,,,,,,"])]);
         assert!(twice.unwrap_err().to_string().contains("1 is there twice"));
     }
 }

@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::csv;
 
 /// The Python text of the constants.
-pub(super) fn render(table: &str) -> anyhow::Result<String> {
+pub(super) fn render(tables: &[String]) -> anyhow::Result<String> {
+    let [table] = tables else { bail!("one table is needed") };
     let mut text = HEADER.to_owned();
     let mut names = BTreeSet::new();
     for (line, [name, kind, json]) in csv::records(table, ["name", "type", "value_json"])? {
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn texts_numbers_and_lists() {
         let rows = "B,str,\"\"\"say \\\"\"it's\\\"\"\"\"\"\nA_1,int,14\nL,list,\"[\"\"x\"\", \"\"y\"\"]\"";
-        let text = render(&table(rows)).unwrap();
+        let text = render(&[table(rows)]).unwrap();
         let expected = "B = \"say \\\"it's\\\"\"\nA_1 = 14\nL = [\n    \"x\",\n    \"y\",\n]\n";
         assert_eq!(text.strip_prefix(HEADER).unwrap(), expected);
     }
@@ -81,7 +82,7 @@ mod tests {
             ("A,int,", "line 2: A: EOF"),
             ("A,int,1\nA,int,2", "line 3: the name is there twice"),
         ] {
-            let error = format!("{:#}", render(&table(rows)).unwrap_err());
+            let error = format!("{:#}", render(&[table(rows)]).unwrap_err());
             assert!(error.starts_with(message), "{error}");
         }
     }

@@ -1,44 +1,85 @@
-//! The files that are made from the tables in `fm-common/data`, and the check that the committed ones
-//! are what the tables give.
+//! The files that are made from others, tables in `fm-common/data` most of them, and the check that the
+//! committed ones are what their sources give.
 //!
 //! Invariants:
-//! - Each file has one module here, which turns the text of one table into the text of the file and
-//!   touches no disk.
-//! - The same table gives the same text, byte for byte.
+//! - Each file has one function here, which turns the texts of its sources into the text of the file.
+//! - The same sources give the same text, byte for byte.
 
 mod catalogue;
 mod constants;
+mod enums;
+mod header;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// One generated file: where it is, which table it comes from, and how.
+/// One generated file: where it is, what it comes from, and how.
 struct Generated {
     path: &'static str,
-    table: &'static str,
-    render: fn(&str) -> anyhow::Result<String>,
+    sources: &'static [&'static str],
+    render: fn(&[String]) -> anyhow::Result<String>,
+    /// A text that its first source and the file have, for the tests to change.
+    #[cfg(test)]
+    probe: &'static str,
 }
 
 const FILES: &[Generated] = &[
     Generated {
         path: "fm-common/src/catalogue/table.rs",
-        table: "fm-common/data/alarm_catalogue.csv",
+        sources: &["fm-common/data/alarm_catalogue.csv"],
         render: catalogue::render,
+        #[cfg(test)]
+        probe: "300.001",
     },
     Generated {
         path: "bindings/python/python/fm_api/constants.py",
-        table: "fm-common/data/fm_api_constants.csv",
+        sources: &["fm-common/data/fm_api_constants.csv"],
         render: constants::render,
+        #[cfg(test)]
+        probe: "300.001",
+    },
+    // Before the header, which comes from it.
+    Generated {
+        path: "bindings/c/src/enums.rs",
+        sources: &["fm-common/data/c_enums.csv"],
+        render: enums::render,
+        #[cfg(test)]
+        probe: "FM_ALARM_CAUSE_UNKNOWN",
+    },
+    Generated {
+        path: "include/fmAPI.h",
+        sources: &["bindings/c/src/abi.rs", "bindings/c/src/enums.rs", "bindings/c/src/exports.rs"],
+        render: header::api,
+        #[cfg(test)]
+        probe: "proposed_repair_action",
+    },
+    Generated {
+        path: "include/fmAlarm.h",
+        sources: &["fm-common/data/c_alarm_macros.csv"],
+        render: header::alarms,
+        #[cfg(test)]
+        probe: "200.001",
     },
 ];
 
 impl Generated {
     fn text(&self, root: &Path) -> anyhow::Result<String> {
-        let path = root.join(self.table);
-        let table = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        (self.render)(&table).with_context(|| self.table.to_owned())
+        (self.render)(&self.read_sources(root)?).with_context(|| self.from())
+    }
+
+    fn read_sources(&self, root: &Path) -> anyhow::Result<Vec<String>> {
+        let read = |source: &&str| {
+            let path = root.join(source);
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+        };
+        self.sources.iter().map(read).collect()
+    }
+
+    /// Its sources, for messages.
+    fn from(&self) -> String {
+        self.sources.join(", ")
     }
 }
 
@@ -79,15 +120,15 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
 
 /// What is stale about a file, in words.
 fn difference(file: &Generated, committed: Option<&str>, wanted: &str) -> Option<String> {
-    let Generated { path, table, .. } = file;
+    let (path, sources) = (file.path, file.from());
     let Some(committed) = committed else {
-        return Some(format!("{path} is missing; it is generated from {table}."));
+        return Some(format!("{path} is missing; it is generated from {sources}."));
     };
     if committed == wanted {
         return None;
     }
     let same = committed.lines().zip(wanted.lines()).take_while(|(old, new)| old == new).count();
-    Some(format!("{path} is not what {table} gives; they differ from line {}.", same + 1))
+    Some(format!("{path} is not what {sources} gives; they differ from line {}.", same + 1))
 }
 
 #[cfg(test)]
@@ -108,8 +149,8 @@ mod tests {
         for file in FILES {
             let wanted = file.text(root()).unwrap();
             assert_eq!(difference(file, Some(&wanted), &wanted), None);
-            let line = wanted.lines().position(|line| line.contains("300.001")).unwrap();
-            let edited = wanted.replacen("300.001", "300.999", 1);
+            let line = wanted.lines().position(|line| line.contains(file.probe)).unwrap();
+            let edited = wanted.replacen(file.probe, "changed", 1);
             let told = difference(file, Some(&edited), &wanted).unwrap();
             assert!(told.starts_with(file.path), "{told}");
             assert!(told.ends_with(&format!("line {}.", line + 1)), "{told}");
@@ -120,11 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_table_makes_the_committed_file_stale() {
+    fn a_changed_source_makes_the_committed_file_stale() {
         for file in FILES {
-            let table = fs::read_to_string(root().join(file.table)).unwrap();
+            let mut sources = file.read_sources(root()).unwrap();
             let committed = fs::read_to_string(root().join(file.path)).unwrap();
-            let wanted = (file.render)(&table.replacen("300.001", "300.0011", 1)).unwrap();
+            sources[0] = sources[0].replace(file.probe, &format!("{}1", file.probe));
+            let wanted = (file.render)(&sources).unwrap();
             assert!(difference(file, Some(&committed), &wanted).is_some());
         }
     }

@@ -3,17 +3,20 @@
 Invariants:
 
 - ``fm_core`` may be a stand-in that a test put into ``sys.modules``: nothing here needs it to be real.
-- eventlet is never imported on its own account: only a process that has imported it and patched the
-  standard library gets its thread pool.
+- eventlet is never imported on its own account: only in a process that has imported it and patched the
+  standard library does a call wait in a thread of its own.
+- Nothing outlives a call but what it returns: no pool, no thread, no descriptor. So there is nothing that
+  a forked child could share with its parent, and nothing that the end of the process waits for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import fm_core
 
@@ -21,9 +24,12 @@ _T = TypeVar("_T")
 
 _PATCHED_MODULES = ("os", "select", "socket", "thread", "time")
 
-# Whether eventlet's pool lost its threads: a process that forks after the pool was started leaves the
-# child a pool that takes work and never does it.
-_pool_lost = False
+# Calls of greenthreads that wait at the same time; further ones take turns. Each holds a thread, two
+# descriptors and a connection.
+_AT_THE_SAME_TIME = 20
+
+# The process and the semaphore it takes turns by: a child must not inherit turns that nobody gives back.
+_turns: tuple[int, contextlib.AbstractContextManager[object]] | None = None
 
 
 if TYPE_CHECKING:
@@ -38,27 +44,66 @@ else:
 
 def call(function: Callable[..., _T], *arguments: object) -> _T:
     """Calls ``function``, so that the other greenthreads of an eventlet process go on meanwhile."""
-    if not _greenthreads_wait():
-        return function(*arguments)
-    pool = importlib.import_module("eventlet.tpool")
-    answer: _T = pool.execute(function, *arguments)
-    return answer
+    if _greenthreads_wait():
+        return _call_in_thread(function, arguments)
+    return function(*arguments)
 
 
 def _greenthreads_wait() -> bool:
-    """Whether a blocking call here stops other greenthreads, and the pool can prevent it."""
+    """Whether a blocking call here stops other greenthreads, and waiting aside can prevent it."""
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is None or not any(map(patcher.is_monkey_patched, _PATCHED_MODULES)):
         return False
-    # The pool answers through the main thread's hub. Another native thread holds up nobody but itself.
-    return threading.get_native_id() == os.getpid() and not _pool_lost
+    # Greenthreads run in the main thread. Another native thread holds up nobody but itself.
+    if threading.get_native_id() != os.getpid():
+        return False
+    # The hub itself, as in a timer's callback, cannot wait for the hub.
+    hub: Any = importlib.import_module("eventlet.hubs").get_hub()
+    current: Any = importlib.import_module("greenlet").getcurrent()
+    return hub.greenlet is not current
 
 
-def _after_fork() -> None:
-    global _pool_lost
-    pool = sys.modules.get("eventlet.tpool")
-    if pool is not None and getattr(pool, "_setup_already", True):
-        _pool_lost = True
+def _call_in_thread(function: Callable[..., _T], arguments: tuple[object, ...]) -> _T:
+    """Calls in a native thread, while this greenthread waits in the hub."""
+    original = importlib.import_module("eventlet.patcher").original
+    hubs, sockets, threads = importlib.import_module("eventlet.hubs"), original("socket"), original("threading")
+    answers: list[_T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            answers.append(function(*arguments))
+        except BaseException as error:
+            errors.append(error)
+        # A caller that left (a timeout, a kill) has closed its end and wants to hear nothing.
+        with done, contextlib.suppress(OSError):
+            done.send(b"\0", sockets.MSG_NOSIGNAL)
+
+    with _turn():
+        waiting, done = sockets.socketpair()
+        with waiting:
+            try:
+                threads.Thread(target=work, name="fm_api", daemon=True).start()
+            except RuntimeError:
+                # No more threads, or the interpreter is ending: waiting here is better than no call.
+                done.close()
+                return function(*arguments)
+            waiting.setblocking(False)
+            heard = False
+            while not heard:
+                # A child that shares its parent's hub is woken by the parent's descriptors too.
+                hubs.trampoline(waiting.fileno(), read=True)
+                with contextlib.suppress(BlockingIOError):
+                    waiting.recv(1)
+                    heard = True
+    if errors:
+        raise errors[0]
+    return answers[0]
 
 
-os.register_at_fork(after_in_child=_after_fork)
+def _turn() -> contextlib.AbstractContextManager[object]:
+    global _turns
+    if _turns is None or _turns[0] != os.getpid():
+        semaphore = importlib.import_module("eventlet.semaphore").Semaphore(_AT_THE_SAME_TIME)
+        _turns = (os.getpid(), semaphore)
+    return _turns[1]

@@ -1,7 +1,7 @@
 //! A controller reached over fm-rest-api, version 1.
 //!
 //! `client` sends, `answer` says what an answer means, `wire` is the JSON, `adapt` the form that the service
-//! can hold, `types` what the service knows, `read` and `write` are the backend's methods. Which behaviour of
+//! can hold, `types` what the service knows, `read`, `write` and `memory` are the backend's methods. Which behaviour of
 //! the service each rule answers is said where the rule is ("observed behaviour of fm-rest-api, 2026-06").
 //!
 //! Invariants:
@@ -13,6 +13,7 @@
 mod adapt;
 mod answer;
 mod client;
+mod memory;
 mod read;
 mod types;
 mod wire;
@@ -25,7 +26,7 @@ use fm_common::entity::EntityMatch;
 
 use self::adapt::Database;
 use self::client::Client;
-use super::{Answer, Backend, Clear, Delivered, Log, Query, Raise};
+use super::{Absent, Answer, Backend, Clear, Delivered, Log, Memory, Query, Raise};
 use crate::config::FmRestApiConfig;
 
 /// One fm-rest-api service.
@@ -64,6 +65,14 @@ impl Backend for FmRestApi {
 
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>> {
         Box::pin(self.matching(query))
+    }
+
+    fn remove<'a>(&'a self, uuid: &'a str) -> Answer<'a, Delivered> {
+        Box::pin(self.remove_one(uuid))
+    }
+
+    fn recall<'a>(&'a self, absent: &'a Absent) -> Answer<'a, Memory> {
+        Box::pin(self.remembered(absent))
     }
 
     fn probe(&self) -> Answer<'_, ()> {

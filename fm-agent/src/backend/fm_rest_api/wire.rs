@@ -5,7 +5,7 @@
 //!
 //! What the service cannot hold is `adapt`'s business: this module writes what it is given.
 
-use fm_common::{Alarm, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
+use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The body of a POST.
@@ -153,6 +153,46 @@ pub(super) fn event_time(body: &[u8]) -> Result<Option<Timestamp>, serde_json::E
         timestamp: Option<String>,
     }
     serde_json::from_slice::<Event>(body).map(|event| event.timestamp.as_deref().and_then(time))
+}
+
+/// One entry of the event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Its uuid: for a raise, the alarm's.
+    pub(super) uuid: String,
+    /// The alarm it is about, in the service's form.
+    pub(super) key: AlarmKey,
+    /// Whether it says that the alarm was cleared.
+    pub(super) cleared: bool,
+    /// When.
+    pub(super) time: Option<Timestamp>,
+}
+
+/// Reads a list of entries of the event log.
+pub(super) fn events(body: &[u8]) -> Result<Vec<Event>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct List {
+        event_log: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        uuid: String,
+        event_log_id: Option<String>,
+        entity_instance_id: Option<String>,
+        state: Option<String>,
+        timestamp: Option<String>,
+    }
+    let list: List = serde_json::from_slice(body)?;
+    let event = |entry: Entry| Event {
+        uuid: entry.uuid,
+        key: AlarmKey::new(
+            entry.event_log_id.unwrap_or_default(),
+            &entry.entity_instance_id.unwrap_or_default(),
+        ),
+        cleared: entry.state.as_deref() == Some("clear"),
+        time: entry.timestamp.as_deref().and_then(time),
+    };
+    Ok(list.event_log.into_iter().map(event).collect())
 }
 
 /// How many alarms stand, suppressed ones aside; those of severity `none` are not counted.

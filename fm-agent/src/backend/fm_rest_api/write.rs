@@ -78,6 +78,11 @@ impl FmRestApi {
         Ok(delivered(None, unclear))
     }
 
+    pub(super) async fn remove_one(&self, uuid: &str) -> Result<Delivered, Failure> {
+        let unclear = self.delete(uuid).await?;
+        Ok(delivered(None, unclear))
+    }
+
     pub(super) async fn record_log(&self, log: &Log) -> Result<Delivered, Failure> {
         let doubtful = |failure: Failure| failure.in_doubt(log.in_doubt);
         let held = self.hold(&log.alarm, Posted::Log).await.map_err(doubtful)?;

@@ -44,7 +44,7 @@ async fn ids(bed: &Bed, domain: Domain) -> Vec<String> {
         .into_iter()
         .map(|request| match request.kind {
             RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => alarm.alarm_id,
-            RequestKind::Clear { key } => key.alarm_id,
+            RequestKind::Clear { key } | RequestKind::Remove { key, .. } => key.alarm_id,
             RequestKind::ClearAll { entity_instance_id, .. } => entity_instance_id,
         })
         .collect()

@@ -30,7 +30,8 @@ fn concerns(request: &RequestKind, key: &AlarmKey) -> bool {
         RequestKind::ClearAll { entity_instance_id, rule } => {
             rule.covers(entity_instance_id, &key.entity_instance_id)
         }
-        RequestKind::Log { .. } => false,
+        // A removal is about one uuid, whatever this node makes of the alarm since.
+        RequestKind::Log { .. } | RequestKind::Remove { .. } => false,
     }
 }
 
@@ -137,6 +138,8 @@ impl Model {
                 }
                 Outcome::Cleared
             }
+            // What was refused is no part of what it holds.
+            Op::Replay { .. } | Op::Drop { .. } => Outcome::Unknown,
         }
     }
 

@@ -244,3 +244,47 @@ async fn what_may_have_been_sent_is_known_to_the_next_agent() {
     }
     assert_eq!(bed.store().reader.begun(Openstack).await.unwrap(), 0, "each domain has its own");
 }
+
+#[tokio::test]
+async fn refused_requests_are_kept_for_a_while() {
+    let mut bed = Bed::delivering();
+    for id in ["1", "2"] {
+        bed.one(raise(Platform, &alarm(id, "hot"))).await;
+        bed.rejected(Platform).await;
+    }
+    let ids = async |bed: &Bed| -> Vec<String> {
+        let kept = bed.store().reader.rejected(0, 10).await.unwrap();
+        kept.iter().map(|rejected| short(&rejected.request.kind)).collect()
+    };
+    assert_eq!(ids(&bed).await, ["raise 1 hot", "raise 2 hot"]);
+    let days_ago = |days: i64| Timestamp::now().as_micros() - days * 24 * 60 * 60 * 1_000_000;
+    bed.database()
+        .execute("UPDATE rejected SET rejected_at = ?1 WHERE alarm_id = '1'", [days_ago(2)])
+        .unwrap();
+    bed.reopen();
+    assert_eq!(ids(&bed).await, ["raise 2 hot"]);
+    bed.database().execute("UPDATE rejected SET rejected_at = ?1", [days_ago(2)]).unwrap();
+    bed.one(raise(Platform, &alarm("3", "hot"))).await;
+    bed.rejected(Platform).await;
+    assert_eq!(ids(&bed).await, ["raise 3 hot"]);
+}
+
+#[tokio::test]
+async fn a_replay_means_what_the_request_means_now() {
+    let bed = Bed::delivering();
+    bed.one(raise(Platform, &alarm("1", "hot"))).await;
+    bed.one(log(Platform, &alarm("2", "said"))).await;
+    bed.one(clear("3", Unknown::Deliver(Platform))).await;
+    bed.one(clear_all("host=x", Unknown::Deliver(Platform), &[Platform])).await;
+    let waiting = bed.waiting(Platform).await;
+    for _ in &waiting {
+        bed.rejected(Platform).await;
+    }
+    assert_eq!(bed.find("1").await, None);
+    let replays: Vec<Op> = waiting.iter().map(|request| Op::Replay { seq: request.seq }).collect();
+    assert_eq!(bed.all(replays.clone()).await, [Outcome::Done, Outcome::Done, Outcome::Done, Outcome::Done]);
+    assert_eq!(bed.queue(Platform).await, ["raise 1 hot", "log 2 said", "clear 3", "clear_all host=x"]);
+    assert!(bed.find("1").await.unwrap().pending);
+    assert_eq!(bed.all(replays).await, vec![Outcome::Unknown; 4], "they are taken once");
+    assert!(bed.store().reader.rejected(0, 10).await.unwrap().is_empty());
+}

@@ -1,0 +1,294 @@
+//! The enumerations of the C interface.
+//!
+//! @generated from fm-common/data/c_enums.csv by `cargo xtask gen`; change the table, not this file.
+//! Names and numbers are part of the interface.
+
+#![cfg_attr(rustfmt, rustfmt_skip)]
+#![expect(non_camel_case_types, missing_docs, reason = "the interface's names, which say what they mean")]
+
+/// What a call with an alarm asks for: clear it, raise it, or record a log (`MSG` and `LOG` are the same).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EFmAlarmStateT {
+    FM_ALARM_STATE_CLEAR = 0,
+    FM_ALARM_STATE_SET = 1,
+    FM_ALARM_STATE_MSG = 2,
+    FM_ALARM_STATE_LOG = 3,
+    FM_ALARM_STATE_MAX = 4,
+}
+
+impl EFmAlarmStateT {
+    /// The values, by number.
+    pub const ALL: &[Self] = &[
+        Self::FM_ALARM_STATE_CLEAR,
+        Self::FM_ALARM_STATE_SET,
+        Self::FM_ALARM_STATE_MSG,
+        Self::FM_ALARM_STATE_LOG,
+    ];
+}
+
+/// How bad a fault is, after ITU-T X.733. `CLEAR` asks for a clear.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EFmAlarmSeverityT {
+    FM_ALARM_SEVERITY_CLEAR = 0,
+    FM_ALARM_SEVERITY_WARNING = 1,
+    FM_ALARM_SEVERITY_MINOR = 2,
+    FM_ALARM_SEVERITY_MAJOR = 3,
+    FM_ALARM_SEVERITY_CRITICAL = 4,
+    FM_ALARM_SEVERITY_MAX = 5,
+}
+
+impl EFmAlarmSeverityT {
+    /// The values, by number.
+    pub const ALL: &[Self] = &[
+        Self::FM_ALARM_SEVERITY_CLEAR,
+        Self::FM_ALARM_SEVERITY_WARNING,
+        Self::FM_ALARM_SEVERITY_MINOR,
+        Self::FM_ALARM_SEVERITY_MAJOR,
+        Self::FM_ALARM_SEVERITY_CRITICAL,
+    ];
+}
+
+/// The kind of a fault, after ITU-T X.733.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EFmAlarmTypeT {
+    FM_ALARM_TYPE_UNKNOWN = 0,
+    FM_ALARM_COMM = 1,
+    FM_ALARM_QOS = 2,
+    FM_ALARM_PROCESSING_ERROR = 3,
+    FM_ALARM_EQUIPMENT = 4,
+    FM_ALARM_ENVIRONMENTAL = 5,
+    FM_ALARM_INTERGRITY = 6,
+    FM_ALARM_OPERATIONAL = 7,
+    FM_ALARM_PHYSICAL = 8,
+    FM_ALARM_SECURITY = 9,
+    FM_ALARM_TIME = 10,
+    FM_ALARM_TYPE_MAX = 11,
+}
+
+impl EFmAlarmTypeT {
+    /// The values, by number.
+    pub const ALL: &[Self] = &[
+        Self::FM_ALARM_TYPE_UNKNOWN,
+        Self::FM_ALARM_COMM,
+        Self::FM_ALARM_QOS,
+        Self::FM_ALARM_PROCESSING_ERROR,
+        Self::FM_ALARM_EQUIPMENT,
+        Self::FM_ALARM_ENVIRONMENTAL,
+        Self::FM_ALARM_INTERGRITY,
+        Self::FM_ALARM_OPERATIONAL,
+        Self::FM_ALARM_PHYSICAL,
+        Self::FM_ALARM_SECURITY,
+        Self::FM_ALARM_TIME,
+    ];
+}
+
+/// Why a fault came about, after ITU-T X.733 and X.736.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EFmAlarmProbableCauseT {
+    FM_ALARM_CAUSE_UNKNOWN = 0,
+    FM_ALARM_ADAPTOR_ERROR = 1,
+    FM_ALARM_APP_SUBSYS_FAILURE = 2,
+    FM_ALARM_BANDWIDTH_REDUCED = 3,
+    FM_ALARM_CALL_ERROR = 4,
+    FM_ALARM_COMM_PROTOCOL_ERROR = 5,
+    FM_ALARM_COMM_SUBSYS_FAILURE = 6,
+    FM_ALARM_CONFIG_ERROR = 7,
+    FM_ALARM_CONGESTION = 8,
+    FM_ALARM_CORRUPT_DATA = 9,
+    FM_ALARM_CPU_LIMITED_EXCEEDED = 10,
+    FM_ALARM_DATASET_ERROR = 11,
+    FM_ALARM_DEGRADED_SIGNAL = 12,
+    FM_ALARM_DTE_DCE_INTERFACE_ERROR = 13,
+    FM_ALARM_DOOR_OPEN = 14,
+    FM_ALARM_EQUIPMENT_MALFUNCTION = 15,
+    FM_ALARM_EXCESSIVE_VIBRATION = 16,
+    FM_ALARM_FILE_ERROR = 17,
+    FM_ALARM_FIRE_DETECTED = 18,
+    FM_ALARM_FLOOD_DETECTED = 19,
+    FM_ALARM_FRAMING_ERROR = 20,
+    FM_ALARM_COOLING_PROBLEM = 21,
+    FM_ALARM_HUMIDITY_UNACCEPTABLE = 22,
+    FM_ALARM_IO_DEVICE_ERROR = 23,
+    FM_ALARM_INPUT_DEVICE_ERROR = 24,
+    FM_ALARM_LAN_ERROR = 25,
+    FM_ALARM_LEAK_DETECTED = 26,
+    FM_ALARM_LOCAL_TX_ERROR = 27,
+    FM_ALARM_LOSS_OF_FRAME = 28,
+    FM_ALARM_LOSS_OF_SIGNAL = 29,
+    FM_ALARM_MATERIAL_SUPPlY_EXHAUSTED = 30,
+    FM_ALARM_MULTIPLEXER_PROBLEM = 31,
+    FM_ALARM_OUT_OF_MEMORY = 32,
+    FM_ALARM_OUTPUT_DEVICE_ERROR = 33,
+    FM_ALARM_PERMFORMANCE_DEGRADED = 34,
+    FM_ALARM_POWER_PROBLEM = 35,
+    FM_ALARM_PROCESSOR_PROBLEM = 36,
+    FM_ALARM_PUMP_FAILURE = 37,
+    FM_ALARM_Q_SIZE_EXCEEDED = 38,
+    FM_ALARM_RX_FAILURE = 39,
+    FM_ALARM_RXER_FAILURE = 40,
+    FM_ALARM_REMOTE_TX_ERROR = 41,
+    FM_ALARM_RESOURCE_NEAR_CAPACITY = 42,
+    FM_ALARM_RESPONSE_TIME_EXCESSIVE = 43,
+    FM_ALARM_RETX_RATE_EXCESSIVE = 44,
+    FM_ALARM_SOFTWARE_ERROR = 45,
+    FM_ALARM_PROGRAM_TERMINATED = 46,
+    FM_ALARM_PROGRAM_ERROR = 47,
+    FM_ALARM_STORAGE_PROBLEM = 48,
+    FM_ALARM_TEMP_UNACCEPTABLE = 49,
+    FM_ALARM_THRESHOLD_CROSSED = 50,
+    FM_ALARM_TIMING_PROBLEM = 51,
+    FM_ALARM_TOXIC_LEAK_DETECTED = 52,
+    FM_ALARM_TRANSMIT_FAILURE = 53,
+    FM_ALARM_TRANSMITTER_FAILURE = 54,
+    FM_ALARM_UNDERLYING_RESOURCE_UNAVAILABLE = 55,
+    FM_ALARM_VERSION_MISMATCH = 56,
+    FM_ALARM_DUPLICATE_INFO = 57,
+    FM_ALARM_INFO_MISSING = 58,
+    FM_ALARM_INFO_MODIFICATION = 59,
+    FM_ALARM_INFO_OUT_OF_SEQ = 60,
+    FM_ALARM_UNEXPECTED_INFO = 61,
+    FM_ALARM_DENIAL_OF_SERVICE = 62,
+    FM_ALARM_OUT_OF_SERVICE = 63,
+    FM_ALARM_PROCEDURAL_ERROR = 64,
+    FM_ALARM_UNSPECIFIED_REASON = 65,
+    FM_ALARM_CABLE_TAMPER = 66,
+    FM_ALARM_INTRUSION_DETECTION = 67,
+    FM_ALARM_AUTH_FAILURE = 68,
+    FM_ALARM_BREACH_CONFIDENT = 69,
+    FM_ALARM_NON_REPUD_FAILURE = 70,
+    FM_ALARM_UNAUTH_ACCESS_ATTEMP = 71,
+    FM_ALARM_DELAYED_INFO = 72,
+    FM_ALARM_KEY_EXPIRED = 73,
+    FM_ALARM_OUT_OF_HR_ACTIVITY = 74,
+    FM_ALARM_CAUSE_MAX = 75,
+}
+
+impl EFmAlarmProbableCauseT {
+    /// The values, by number.
+    pub const ALL: &[Self] = &[
+        Self::FM_ALARM_CAUSE_UNKNOWN,
+        Self::FM_ALARM_ADAPTOR_ERROR,
+        Self::FM_ALARM_APP_SUBSYS_FAILURE,
+        Self::FM_ALARM_BANDWIDTH_REDUCED,
+        Self::FM_ALARM_CALL_ERROR,
+        Self::FM_ALARM_COMM_PROTOCOL_ERROR,
+        Self::FM_ALARM_COMM_SUBSYS_FAILURE,
+        Self::FM_ALARM_CONFIG_ERROR,
+        Self::FM_ALARM_CONGESTION,
+        Self::FM_ALARM_CORRUPT_DATA,
+        Self::FM_ALARM_CPU_LIMITED_EXCEEDED,
+        Self::FM_ALARM_DATASET_ERROR,
+        Self::FM_ALARM_DEGRADED_SIGNAL,
+        Self::FM_ALARM_DTE_DCE_INTERFACE_ERROR,
+        Self::FM_ALARM_DOOR_OPEN,
+        Self::FM_ALARM_EQUIPMENT_MALFUNCTION,
+        Self::FM_ALARM_EXCESSIVE_VIBRATION,
+        Self::FM_ALARM_FILE_ERROR,
+        Self::FM_ALARM_FIRE_DETECTED,
+        Self::FM_ALARM_FLOOD_DETECTED,
+        Self::FM_ALARM_FRAMING_ERROR,
+        Self::FM_ALARM_COOLING_PROBLEM,
+        Self::FM_ALARM_HUMIDITY_UNACCEPTABLE,
+        Self::FM_ALARM_IO_DEVICE_ERROR,
+        Self::FM_ALARM_INPUT_DEVICE_ERROR,
+        Self::FM_ALARM_LAN_ERROR,
+        Self::FM_ALARM_LEAK_DETECTED,
+        Self::FM_ALARM_LOCAL_TX_ERROR,
+        Self::FM_ALARM_LOSS_OF_FRAME,
+        Self::FM_ALARM_LOSS_OF_SIGNAL,
+        Self::FM_ALARM_MATERIAL_SUPPlY_EXHAUSTED,
+        Self::FM_ALARM_MULTIPLEXER_PROBLEM,
+        Self::FM_ALARM_OUT_OF_MEMORY,
+        Self::FM_ALARM_OUTPUT_DEVICE_ERROR,
+        Self::FM_ALARM_PERMFORMANCE_DEGRADED,
+        Self::FM_ALARM_POWER_PROBLEM,
+        Self::FM_ALARM_PROCESSOR_PROBLEM,
+        Self::FM_ALARM_PUMP_FAILURE,
+        Self::FM_ALARM_Q_SIZE_EXCEEDED,
+        Self::FM_ALARM_RX_FAILURE,
+        Self::FM_ALARM_RXER_FAILURE,
+        Self::FM_ALARM_REMOTE_TX_ERROR,
+        Self::FM_ALARM_RESOURCE_NEAR_CAPACITY,
+        Self::FM_ALARM_RESPONSE_TIME_EXCESSIVE,
+        Self::FM_ALARM_RETX_RATE_EXCESSIVE,
+        Self::FM_ALARM_SOFTWARE_ERROR,
+        Self::FM_ALARM_PROGRAM_TERMINATED,
+        Self::FM_ALARM_PROGRAM_ERROR,
+        Self::FM_ALARM_STORAGE_PROBLEM,
+        Self::FM_ALARM_TEMP_UNACCEPTABLE,
+        Self::FM_ALARM_THRESHOLD_CROSSED,
+        Self::FM_ALARM_TIMING_PROBLEM,
+        Self::FM_ALARM_TOXIC_LEAK_DETECTED,
+        Self::FM_ALARM_TRANSMIT_FAILURE,
+        Self::FM_ALARM_TRANSMITTER_FAILURE,
+        Self::FM_ALARM_UNDERLYING_RESOURCE_UNAVAILABLE,
+        Self::FM_ALARM_VERSION_MISMATCH,
+        Self::FM_ALARM_DUPLICATE_INFO,
+        Self::FM_ALARM_INFO_MISSING,
+        Self::FM_ALARM_INFO_MODIFICATION,
+        Self::FM_ALARM_INFO_OUT_OF_SEQ,
+        Self::FM_ALARM_UNEXPECTED_INFO,
+        Self::FM_ALARM_DENIAL_OF_SERVICE,
+        Self::FM_ALARM_OUT_OF_SERVICE,
+        Self::FM_ALARM_PROCEDURAL_ERROR,
+        Self::FM_ALARM_UNSPECIFIED_REASON,
+        Self::FM_ALARM_CABLE_TAMPER,
+        Self::FM_ALARM_INTRUSION_DETECTION,
+        Self::FM_ALARM_AUTH_FAILURE,
+        Self::FM_ALARM_BREACH_CONFIDENT,
+        Self::FM_ALARM_NON_REPUD_FAILURE,
+        Self::FM_ALARM_UNAUTH_ACCESS_ATTEMP,
+        Self::FM_ALARM_DELAYED_INFO,
+        Self::FM_ALARM_KEY_EXPIRED,
+        Self::FM_ALARM_OUT_OF_HR_ACTIVITY,
+    ];
+}
+
+/// What came of a call. Only `NOCONNECT`, `COMMUNICATIONS`, `NOT_ENOUGH_SPACE` and `RESOURCE_UNAVAILABLE` are worth another try.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EFmErrorT {
+    FM_ERR_OK = 0,
+    FM_ERR_ALARM_EXISTS = 1,
+    FM_ERR_INVALID_ATTRIBUTE = 2,
+    FM_ERR_NOCONNECT = 3,
+    FM_ERR_NOMEM = 4,
+    FM_ERR_COMMUNICATIONS = 5,
+    FM_ERR_NOT_ENOUGH_SPACE = 6,
+    FM_ERR_INVALID_REQ = 7,
+    FM_ERR_SERVER_NO_MEM = 8,
+    FM_ERR_SCRIPT_FAILURE = 9,
+    FM_ERR_ENTITY_NOT_FOUND = 10,
+    FM_ERR_DB_OPERATION_FAILURE = 11,
+    FM_ERR_DB_CONNECT_FAILURE = 12,
+    FM_ERR_INVALID_PARAMETER = 13,
+    FM_ERR_RESOURCE_UNAVAILABLE = 14,
+    FM_ERR_REQUEST_PENDING = 15,
+    FM_ERR_MAX = 16,
+}
+
+impl EFmErrorT {
+    /// The values, by number.
+    pub const ALL: &[Self] = &[
+        Self::FM_ERR_OK,
+        Self::FM_ERR_ALARM_EXISTS,
+        Self::FM_ERR_INVALID_ATTRIBUTE,
+        Self::FM_ERR_NOCONNECT,
+        Self::FM_ERR_NOMEM,
+        Self::FM_ERR_COMMUNICATIONS,
+        Self::FM_ERR_NOT_ENOUGH_SPACE,
+        Self::FM_ERR_INVALID_REQ,
+        Self::FM_ERR_SERVER_NO_MEM,
+        Self::FM_ERR_SCRIPT_FAILURE,
+        Self::FM_ERR_ENTITY_NOT_FOUND,
+        Self::FM_ERR_DB_OPERATION_FAILURE,
+        Self::FM_ERR_DB_CONNECT_FAILURE,
+        Self::FM_ERR_INVALID_PARAMETER,
+        Self::FM_ERR_RESOURCE_UNAVAILABLE,
+        Self::FM_ERR_REQUEST_PENDING,
+    ];
+}

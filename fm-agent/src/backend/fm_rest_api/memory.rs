@@ -1,0 +1,68 @@
+//! What the service remembers of alarms that it does not list.
+//!
+//! The event log has the raise of an alarm under the alarm's uuid, and its removal as a clear of its key
+//! under a new uuid at the service's time. It holds the newest 4000 events, so an old raise is forgotten
+//! long before its alarm goes; and a removal may have lost its event, so neither is proof of an absence.
+//!
+//! Invariant: reading changes nothing at the service.
+
+use fm_common::AlarmKey;
+
+use super::client::Request;
+use super::wire::Event;
+use super::{FmRestApi, adapt, wire};
+use crate::backend::{Absent, Failure, Memory};
+
+impl FmRestApi {
+    pub(super) async fn remembered(&self, absent: &Absent) -> Result<Memory, Failure> {
+        let entity = &absent.key.entity_instance_id;
+        let database = self.database_if(adapt::entity_depends_on_database(entity)).await?;
+        let key = AlarmKey::new(absent.key.alarm_id.as_str(), &adapt::hold_entity(entity, database));
+        let mut request = Request::get(&["event_log"]).with("alarms", "1").with("include_suppress", "1");
+        let filters = [("event_log_id", &key.alarm_id), ("entity_instance_id", entity)];
+        for (field, text) in filters.into_iter().filter(|(_, text)| !text.is_empty()) {
+            request = request.filter(field, adapt::filter(text));
+        }
+        let events = self.read(request, wire::events).await?;
+        Ok(memory(absent, &key, &events))
+    }
+}
+
+/// What the events say about an alarm whose key at the service is this.
+fn memory(absent: &Absent, key: &AlarmKey, events: &[Event]) -> Memory {
+    let mut own = events.iter().filter(|event| event.key == *key);
+    if own.clone().any(|event| event.cleared && event.time.is_some_and(|time| time >= absent.since)) {
+        return Memory::Removed;
+    }
+    if own.any(|event| event.uuid.eq_ignore_ascii_case(&absent.uuid)) {
+        return Memory::Raised;
+    }
+    Memory::Nothing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fm_common::Timestamp;
+
+    fn event(uuid: &str, entity: &str, cleared: bool, micros: i64) -> Event {
+        let time = Some(Timestamp::from_micros(micros));
+        Event { uuid: uuid.to_owned(), key: AlarmKey::new("1.1", entity), cleared, time }
+    }
+
+    #[test]
+    fn only_a_later_clear_of_the_same_alarm_is_a_removal() {
+        let key = AlarmKey::new("1.1", "host=a");
+        let absent = Absent { key: key.clone(), uuid: "u".to_owned(), since: Timestamp::from_micros(100) };
+        let said = |events: &[Event]| memory(&absent, &key, events);
+        let raised = event("U", "host=a", false, 90);
+        assert_eq!(said(&[]), Memory::Nothing);
+        assert_eq!(said(std::slice::from_ref(&raised)), Memory::Raised);
+        // The removal of what stood before it.
+        assert_eq!(said(&[event("x", "host=a", true, 99), raised.clone()]), Memory::Raised);
+        assert_eq!(said(&[event("x", "host=a", true, 99)]), Memory::Nothing);
+        assert_eq!(said(&[event("x", "host=a.b=1", true, 200), raised.clone()]), Memory::Raised);
+        assert_eq!(said(&[raised, event("x", "host=a", true, 100)]), Memory::Removed);
+        assert_eq!(said(&[event("x", "host=a", true, 200)]), Memory::Removed);
+    }
+}

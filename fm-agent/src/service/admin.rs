@@ -1,0 +1,240 @@
+//! What administrators ask for: refused requests, routing, healing; and who they are.
+//!
+//! The JSON objects, all keys stable:
+//! - refused requests: `rejected`, an array of objects with `seq`, `domain`, `kind` (`raise`, `clear`,
+//!   `clear_all`, `log`, `remove`), `alarm_id`, `entity_instance_id`, `alarm` (as the caller wrote it, null
+//!   for clears), `taken_at`, `rejected_at`, `answer`; `more`: whether there are later ones.
+//! - routing: `domain` and `reason` for a set, `decision` (both in words), `instead_of` (a domain that would
+//!   own the alarm, were it configured, or null), `recorded` (the domain that holds it now, which a clear
+//!   goes to, or null).
+//! - healing: `domain`, `state` (`done`, or `running` when the caller's deadline came first), and when done
+//!   `raised`, `removed`, `respected`, `left`.
+
+use std::sync::Arc;
+
+use fm_common::entity::canonical;
+use fm_common::protocol::{Answer, Refusal, Request, Response};
+use fm_common::{AlarmKey, ErrorCode};
+use nix::unistd::geteuid;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::write::batch;
+use super::{Call, Pending, Service, invalid, later};
+use crate::backend::resync::Healed;
+use crate::config::Domain;
+use crate::route::Reason;
+use crate::store::{Op, Outcome, Rejected, RequestKind};
+
+/// Refused requests in one answer at most; their texts may be long, and an answer is one frame.
+const MOST_REJECTED: u32 = 200;
+/// Bytes of them in one answer, about; at least one fits always.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Who may administer the agent: root, and the user it runs as. The one place that says so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Administrators {
+    own_uid: u32,
+}
+
+impl Administrators {
+    pub(super) fn of_this_agent() -> Self {
+        Self { own_uid: geteuid().as_raw() }
+    }
+
+    /// Whether this user may ask for this.
+    pub(super) fn admit(self, uid: u32, request: &Request) -> Result<(), Refusal> {
+        let administers = match request {
+            Request::Rejected { .. }
+            | Request::Replay { .. }
+            | Request::Drop { .. }
+            | Request::Explain { .. }
+            | Request::Resync { .. } => true,
+            Request::Set(_)
+            | Request::SetList(_)
+            | Request::Clear(_)
+            | Request::ClearAll { .. }
+            | Request::ClearList(_)
+            | Request::Get(_)
+            | Request::ListByEntity { .. }
+            | Request::ListById { .. }
+            | Request::ListByIdAndEntity(_)
+            | Request::Ping
+            | Request::Status => false,
+        };
+        if !administers || uid == 0 || uid == self.own_uid {
+            return Ok(());
+        }
+        let message = format!(
+            "'{}' is for root and for the user that runs the agent (uid {}), not for uid {uid}",
+            request.kind(),
+            self.own_uid
+        );
+        Err(Refusal::new(ErrorCode::InvalidRequest, message))
+    }
+}
+
+impl Service {
+    pub(super) fn rejected(self: &Arc<Self>, after: i64, most: u32) -> Result<Pending, Refusal> {
+        let service = Arc::clone(self);
+        later(async move {
+            let most = most.clamp(1, MOST_REJECTED);
+            let mut found = service.store.reader.rejected(after, most + 1).await?;
+            let mut more = found.len() > most as usize;
+            found.truncate(most as usize);
+            let mut bytes = 0;
+            let mut listed: Vec<Value> = Vec::new();
+            for rejected in &found {
+                let entry = entry(rejected);
+                bytes += entry.to_string().len();
+                if bytes > MOST_BYTES && !listed.is_empty() {
+                    more = true;
+                    break;
+                }
+                listed.push(entry);
+            }
+            answer(&json!({ "rejected": listed, "more": more }))
+        })
+    }
+
+    /// Replays or drops a refused request.
+    pub(super) async fn on_rejected(
+        self: &Arc<Self>,
+        call: Call,
+        op: Op,
+        seq: i64,
+    ) -> Result<Pending, Refusal> {
+        let submitted = self.store.writer.submit(batch(call, vec![op])).await?;
+        later(async move {
+            if submitted.committed().await? == [Outcome::Unknown] {
+                let message =
+                    format!("no refused request has the number {seq}; list them for those that have");
+                return Err(Refusal::new(ErrorCode::EntityNotFound, message));
+            }
+            Ok(Answer::Done)
+        })
+    }
+
+    pub(super) fn explain(
+        self: &Arc<Self>,
+        alarm_id: String,
+        entity_type: String,
+        entity: &str,
+    ) -> Result<Pending, Refusal> {
+        let key = AlarmKey::new(alarm_id, canonical(entity));
+        key.validate().map_err(invalid)?;
+        let service = Arc::clone(self);
+        later(async move {
+            let decision = if entity_type.is_empty() {
+                service.router.owner_of_key(&key)
+            } else {
+                service.router.decide(&key.alarm_id, &entity_type, &key.entity_instance_id)
+            };
+            let recorded = service.store.reader.find(key).await?.map(|kept| kept.domain.name());
+            answer(&json!({
+                "domain": decision.domain.name(),
+                "reason": match decision.reason {
+                    Reason::Rule(index) => format!("route[{index}]"),
+                    Reason::Instance => "instance".to_owned(),
+                    Reason::Catalogue => "catalogue".to_owned(),
+                    Reason::Default => "default".to_owned(),
+                },
+                "decision": decision.to_string(),
+                "instead_of": decision.instead_of.map(Domain::name),
+                "recorded": recorded,
+            }))
+        })
+    }
+
+    pub(super) fn resync(self: &Arc<Self>, call: Call, name: &str) -> Result<Pending, Refusal> {
+        let configured = Domain::from_name(name).filter(|domain| self.links.contains_key(domain));
+        let domain = configured.ok_or_else(|| invalid(format!("domain: '{name}' is not configured")))?;
+        let Some(controller) = self.controller(domain) else {
+            return Err(invalid(format!("domain: the record of {domain} is this node's own")));
+        };
+        let could_not = move |reason: String| {
+            Refusal::new(
+                ErrorCode::NoConnect,
+                format!("the {domain} controller cannot be compared: {reason}"),
+            )
+        };
+        if let Some(reason) = controller.health.down() {
+            return Err(could_not(format!("{reason}; it is done when the controller is up again")));
+        }
+        let health = Arc::clone(&controller.health);
+        let number = health.resync().want();
+        later(async move {
+            match timeout(call.left(), health.resync().outcome(number)).await {
+                Ok(Ok(outcome)) => {
+                    let mut done = healed(outcome);
+                    done["domain"] = domain.name().into();
+                    done["state"] = "done".into();
+                    answer(&done)
+                }
+                Ok(Err(reason)) => Err(could_not(reason)),
+                Err(_) => answer(&json!({ "domain": domain.name(), "state": "running" })),
+            }
+        })
+    }
+}
+
+/// What healing came to, in numbers.
+pub(super) fn healed(healed: Healed) -> Value {
+    let Healed { raised, removed, respected, left } = healed;
+    json!({ "raised": raised, "removed": removed, "respected": respected, "left": left })
+}
+
+fn entry(rejected: &Rejected) -> Value {
+    let request = &rejected.request;
+    let (key, alarm) = match &request.kind {
+        RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => (alarm.key(), Some(alarm)),
+        RequestKind::Clear { key } | RequestKind::Remove { key, .. } => (key.clone(), None),
+        RequestKind::ClearAll { entity_instance_id, .. } => (AlarmKey::new("", entity_instance_id), None),
+    };
+    json!({
+        "seq": request.seq,
+        "domain": rejected.domain.name(),
+        "kind": request.kind.name(),
+        "alarm_id": key.alarm_id,
+        "entity_instance_id": key.entity_instance_id,
+        "alarm": alarm,
+        "taken_at": request.taken_at.to_string(),
+        "rejected_at": rejected.rejected_at.to_string(),
+        "answer": rejected.answer,
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends what can fail")]
+fn answer(json: &Value) -> Response {
+    Ok(Answer::Json(json.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_agents_own_user_administer() {
+        let administrators = Administrators { own_uid: 500 };
+        let admit = |uid, request: Request| administrators.admit(uid, &request);
+        let example = || Request::Resync { domain: "platform".to_owned() };
+        assert_eq!((admit(0, example()), admit(500, example())), (Ok(()), Ok(())));
+        for request in [
+            example(),
+            Request::Rejected { after: 0, most: 1 },
+            Request::Replay { seq: 1 },
+            Request::Drop { seq: 1 },
+            Request::Explain {
+                alarm_id: "1".to_owned(),
+                entity_type_id: String::new(),
+                entity_instance_id: String::new(),
+            },
+        ] {
+            let refusal = admit(501, request).unwrap_err();
+            assert_eq!(refusal.code, ErrorCode::InvalidRequest);
+            assert!(refusal.message.contains("501") && refusal.message.contains("500"), "{refusal}");
+        }
+        assert_eq!(admit(501, Request::Status), Ok(()));
+        assert_eq!(admit(501, Request::Clear(AlarmKey::new("1", "a"))), Ok(()));
+    }
+}

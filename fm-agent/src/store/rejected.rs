@@ -1,0 +1,69 @@
+//! Requests that controllers refused for good: kept with the answer, bounded by count and age.
+//!
+//! Runs inside the writer's transaction, the list aside.
+
+use fm_common::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::error::StoreError;
+use super::model::{KeepRejected, Rejected, Request};
+use super::tables::{self, REQUEST_COLUMNS};
+use crate::config::Domain;
+
+/// Keeps a request that is about to leave the queue, with the answer that refused it.
+pub(super) fn keep(
+    connection: &Connection,
+    seq: i64,
+    answer: &str,
+    limit: KeepRejected,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO rejected
+                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer)
+             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3
+             FROM request WHERE seq = ?1",
+        )?
+        .execute(params![seq, Timestamp::now().as_micros(), answer])?;
+    trim(connection, limit)
+}
+
+/// Lets go what is too many or too old.
+pub(super) fn trim(connection: &Connection, limit: KeepRejected) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM rejected WHERE seq <=
+                 (SELECT seq FROM rejected ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+        )?
+        .execute([limit.most])?;
+    let age = i64::try_from(limit.age.as_micros()).unwrap_or(i64::MAX);
+    let oldest = Timestamp::now().as_micros().saturating_sub(age);
+    connection.prepare_cached("DELETE FROM rejected WHERE rejected_at < ?1")?.execute([oldest])?;
+    Ok(())
+}
+
+/// Takes one away.
+pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<(Domain, Request)>, StoreError> {
+    let sql = format!("SELECT {REQUEST_COLUMNS} FROM rejected WHERE seq = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([seq])?;
+    let found = rows.next()?.map(tables::request).transpose()?;
+    connection.prepare_cached("DELETE FROM rejected WHERE seq = ?1")?.execute([seq])?;
+    Ok(found)
+}
+
+/// Those after this place, in order, so many at most.
+pub(super) fn list(connection: &Connection, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
+    let sql = format!(
+        "SELECT {REQUEST_COLUMNS}, rejected_at, answer FROM rejected WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![after, most])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (domain, request) = tables::request(row)?;
+        let rejected_at = Timestamp::from_micros(row.get("rejected_at")?);
+        found.push(Rejected { domain, request, rejected_at, answer: row.get("answer")? });
+    }
+    Ok(found)
+}
