@@ -9,9 +9,10 @@
 //! - Filters are answered exactly, however loosely the controller matches.
 //! - No method waits longer than the backend's configured deadlines allow.
 //!
-//! A backend knows no store, no lanes and no routing. To add one: a file here, a table in
-//! [`DomainConfig`](crate::config::DomainConfig), a line in [`Link::new`].
+//! A backend knows no store, no lanes and no routing. To add one: a folder here, a table with its variant in
+//! [`BackendConfig`](crate::config::BackendConfig), a line in [`Link::new`].
 
+mod fm_manager;
 mod fm_rest_api;
 pub mod health;
 mod http;

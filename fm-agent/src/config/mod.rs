@@ -7,7 +7,9 @@
 //!
 //! This module decides nothing at run time and touches no network.
 
+mod backend;
 mod load;
+mod manager;
 mod rest;
 mod types;
 
@@ -17,7 +19,9 @@ use std::path::PathBuf;
 use fm_common::entity::EntityMatch;
 use serde::Deserialize;
 
+pub use backend::BackendConfig;
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
+pub use manager::{FmManagerConfig, HostName};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig, KeystoneCredential, SecretSource};
 pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
 
@@ -79,7 +83,8 @@ impl Default for AgentConfig {
     }
 }
 
-/// The controller of one domain. With no backend table the agent is the domain's store of record.
+/// The controller of one domain: one backend table at most. Without one the agent is the domain's store
+/// of record.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DomainConfig {
@@ -87,6 +92,8 @@ pub struct DomainConfig {
     pub max_in_flight: InFlight,
     /// Reach the controller over fm-rest-api.
     pub fm_rest_api: Option<FmRestApiConfig>,
+    /// Reach the controller over the central manager's socket.
+    pub fm_manager: Option<FmManagerConfig>,
 }
 
 /// One of the operator's routing rules. Every given condition must hold; `*` at the end of a text
