@@ -10,6 +10,7 @@
 mod bad_days;
 mod input;
 mod lifecycle;
+mod manager;
 mod semantics;
 mod standalone;
 mod support;
