@@ -176,4 +176,6 @@ fn the_guides_example_is_good() {
     let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let config = load_text(example, &[]).unwrap();
     assert!(config.platform.fm_rest_api.is_some() && config.openstack.is_some() && config.route.len() == 1);
+    let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(load_text(example, &[]).unwrap().platform.fm_manager.unwrap().port, 8001);
 }
