@@ -39,6 +39,19 @@ async fn a_raise_that_was_not_taken_is_sent_again() {
     }
 }
 
+/// Whatever the manager makes of a text: the uuid says that it is this raise.
+#[tokio::test]
+async fn a_raise_that_stands_in_other_words_is_not_sent_again() {
+    let bench = Bench::new();
+    let raised = usual();
+    bench.raise(&raised).await.unwrap();
+    let mut row = bench.sim.alarms().remove(0);
+    row.reason_text = "BROKEN".to_owned();
+    bench.sim.insert(row);
+    let delivered = bench.raise(&Raise { in_doubt: true, ..raised.clone() }).await.unwrap();
+    assert_eq!((delivered.uuid, bench.count(Action::Create)), (Some(raised.uuid), 1));
+}
+
 #[tokio::test]
 async fn a_manager_that_dies_after_it_stored_has_the_alarm_once() {
     let bench = Bench::new();
