@@ -9,4 +9,5 @@ mod ordinary;
 mod reads;
 mod refusals;
 mod removals;
+mod seeded;
 mod support;

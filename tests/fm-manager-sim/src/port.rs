@@ -18,6 +18,8 @@ pub(crate) struct Port {
     address: SocketAddr,
     runtime: Handle,
     running: Mutex<Option<Running>>,
+    /// Listeners that are about to end.
+    ending: Mutex<Vec<mpsc::Receiver<()>>>,
     _reservation: TcpSocket,
 }
 
@@ -32,7 +34,13 @@ impl Port {
     pub(crate) fn reserve(address: SocketAddr, runtime: Handle) -> io::Result<Self> {
         let reservation = bound(address)?;
         let address = reservation.local_addr()?;
-        Ok(Self { address, runtime, running: Mutex::default(), _reservation: reservation })
+        Ok(Self {
+            address,
+            runtime,
+            running: Mutex::default(),
+            ending: Mutex::default(),
+            _reservation: reservation,
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -49,6 +57,7 @@ impl Port {
         if running.is_some() {
             return Ok(());
         }
+        self.await_end();
         let _context = self.runtime.enter();
         let listener = bound(self.address)?.listen(1024)?;
         let stop = CancellationToken::new();
@@ -60,17 +69,27 @@ impl Port {
 
     /// Stops listening and resets every connection; on return the port refuses.
     pub(crate) fn close(&self) {
-        if let Some(running) = self.cut() {
-            // An error means that the listener is gone already.
-            let _gone = running.recv();
+        self.cut();
+        self.await_end();
+    }
+
+    /// The same without waiting for the end.
+    pub(crate) fn cut(&self) {
+        if let Some(running) = self.lock().take() {
+            running.stop.cancel();
+            self.endings().push(running.ended);
         }
     }
 
-    /// The same without waiting; what is returned tells when it is done.
-    pub(crate) fn cut(&self) -> Option<mpsc::Receiver<()>> {
-        let running = self.lock().take()?;
-        running.stop.cancel();
-        Some(running.ended)
+    fn await_end(&self) {
+        for ended in self.endings().drain(..) {
+            // An error means that the listener is gone already.
+            let _gone = ended.recv();
+        }
+    }
+
+    fn endings(&self) -> MutexGuard<'_, Vec<mpsc::Receiver<()>>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

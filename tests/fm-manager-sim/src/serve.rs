@@ -79,11 +79,11 @@ impl App {
         lock(&self.requests)
     }
 
-    /// Dies as by SIGKILL; what is returned tells when the port refuses.
-    pub(crate) fn die(&self) -> Option<std::sync::mpsc::Receiver<()>> {
+    /// Dies as by SIGKILL; the port is about to refuse.
+    pub(crate) fn die(&self) {
         lock(&self.reads).clear();
         self.state().lose_queue();
-        self.port.cut()
+        self.port.cut();
     }
 
     /// Carries out a request, as far as its fault lets it, and answers.
