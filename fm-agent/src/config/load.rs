@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{Config, DEFAULT_PATH, DomainConfig};
+use super::{BackendConfig, Config, DEFAULT_PATH, DomainConfig};
 
 /// Variables that begin so are configuration keys.
 pub const ENVIRONMENT_PREFIX: &str = "FM_AGENT__";
@@ -239,7 +239,8 @@ fn check(config: &Config) -> Result<(), (String, String)> {
 }
 
 fn check_domain(config: &DomainConfig) -> Result<(), (String, String)> {
-    let Some(rest) = &config.fm_rest_api else { return Ok(()) };
+    let backend = config.backend().map_err(|(key, reason)| (key.to_owned(), reason))?;
+    let BackendConfig::FmRestApi(rest) = backend else { return Ok(()) };
     match &rest.keystone {
         Some(keystone) => {
             keystone.credential().map(drop).map_err(|reason| ("fm_rest_api.keystone".to_owned(), reason))
