@@ -140,6 +140,7 @@ async fn serve(
     let broken = tokio::select! {
         () = stop.cancelled() => false,
         _ = parts.join_next() => true,
+        () = store.writer.ended() => true,
     };
     if broken {
         tracing::error!(

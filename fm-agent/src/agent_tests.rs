@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fm_common::client::{Client, Options};
 use fm_common::entity::EntityMatch;
-use fm_common::{Alarm, AlarmType, ErrorCode, ProbableCause, Severity};
+use fm_common::{Alarm, AlarmKey, AlarmType, ErrorCode, ProbableCause, Severity};
 use tokio::task::{self, JoinHandle};
 use tokio::time;
 
@@ -91,7 +91,7 @@ impl Backend for Faulty {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn remove<'a>(&'a self, _: &'a str) -> Answer<'a, Delivered> {
+    fn remove<'a>(&'a self, _: &'a AlarmKey, _: &'a str) -> Answer<'a, Delivered> {
         unreachable!("no test removes")
     }
 

@@ -155,7 +155,8 @@ fn a_wrong_password_is_told_and_the_other_domain_goes_on() {
     let node = Node::start(&config);
     let instance = Alarm { alarm_id: OPENSTACK_ALARM_ID.to_owned(), ..alarm("instance=7") };
     node.client.set_list(vec![alarm("host=c0"), instance.clone()]).unwrap();
-    wait_for("the other domain's alarm", || standing(&openstack).len() == 1);
+    wait_for("the other domain's alarm", || node.waiting("openstack") == 0);
+    assert_eq!(standing(&openstack).len(), 1);
     let reason = node.wait_down("platform");
     assert!(reason.contains("fm") && reason.contains(&platform.keystone_url()), "{reason}");
     assert_eq!(node.waiting("platform"), 1);

@@ -12,6 +12,7 @@ mod bad_days;
 mod healing;
 mod input;
 mod lifecycle;
+mod manager;
 mod semantics;
 mod standalone;
 mod support;

@@ -36,6 +36,8 @@ fn clearing_a_parent_clears_its_children_and_nobody_elses() {
     for entity in entities {
         node.client.set(alarm(entity)).unwrap();
     }
+    assert_eq!(node.client.list_by_entity("host=c-1").unwrap().len(), 3);
+    assert_eq!(node.client.list_by_id_and_entity(key("host=c-1")).unwrap().len(), 3);
     node.client.clear_all("host=c-1").unwrap();
     let mut left: Vec<String> =
         node.client.list_by_id(ALARM_ID).unwrap().into_iter().map(|alarm| alarm.entity_instance_id).collect();

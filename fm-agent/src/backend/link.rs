@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
+
+use super::fm_manager::FmManager;
 use super::fm_rest_api::FmRestApi;
 use super::health::Health;
 use super::{Backend, Failure, FailureKind, Query};
-use crate::config::{Domain, DomainConfig};
+use crate::config::{BackendConfig, Domain, DomainConfig};
 use fm_common::Alarm;
 
 /// Where a domain's alarms are kept.
@@ -37,10 +40,16 @@ impl Link {
     /// The link that a domain's configuration asks for. Nothing is connected yet.
     ///
     /// # Errors
-    /// A certificate file that cannot be used.
+    /// A certificate file that cannot be used, two backends at once.
     pub fn new(domain: Domain, config: &DomainConfig) -> anyhow::Result<Self> {
-        let Some(rest) = &config.fm_rest_api else { return Ok(Self::Standalone) };
-        let backend: Arc<dyn Backend> = Arc::new(FmRestApi::new(rest)?);
+        let backend: Arc<dyn Backend> =
+            match config.backend().map_err(|(key, why)| anyhow!("{key}: {why}"))? {
+                BackendConfig::Standalone => return Ok(Self::Standalone),
+                BackendConfig::FmRestApi(rest) => Arc::new(FmRestApi::new(rest)?),
+                BackendConfig::FmManager(manager) => {
+                    Arc::new(FmManager::new(manager, config.max_in_flight.get()))
+                }
+            };
         let health = Arc::new(Health::new(domain, config.longest_pause_ms.duration()));
         Ok(Self::Controller(Controller { backend, health }))
     }

@@ -9,10 +9,11 @@
 //! - Filters are answered exactly, however loosely the controller matches.
 //! - No method waits longer than the backend's configured deadlines allow.
 //!
-//! A backend knows no store, no lanes and no routing. To add one: a file here, a table in
-//! [`DomainConfig`](crate::config::DomainConfig), a line in [`Link::new`].
+//! A backend knows no store, no lanes and no routing. To add one: a folder here, a table with its variant in
+//! [`BackendConfig`](crate::config::BackendConfig), a line in [`Link::new`].
 
 mod files;
+mod fm_manager;
 mod fm_rest_api;
 pub mod health;
 mod http;
@@ -49,8 +50,9 @@ pub trait Backend: Send + Sync {
     /// Alarms the query means, in no particular order. Suppressed ones too where it says so.
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>>;
 
-    /// Removes the one alarm with this uuid, whatever else stands. That there is none is a success.
-    fn remove<'a>(&'a self, uuid: &'a str) -> Answer<'a, Delivered>;
+    /// Removes the one alarm that has both this key and this uuid, whatever else stands. That there is none
+    /// is a success.
+    fn remove<'a>(&'a self, key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered>;
 
     /// What the controller remembers of an alarm that it held and does not list.
     fn recall<'a>(&'a self, absent: &'a Absent) -> Answer<'a, Memory>;

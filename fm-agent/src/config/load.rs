@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::account::Surroundings;
-use super::{Config, DEFAULT_PATH, Domain, DomainConfig};
+use super::{BackendConfig, Config, DEFAULT_PATH, Domain, DomainConfig};
 
 /// Variables that begin so are configuration keys.
 pub const ENVIRONMENT_PREFIX: &str = "FM_AGENT__";
@@ -262,7 +262,8 @@ fn check(config: &Config) -> Result<(), (String, String)> {
 }
 
 fn check_domain(config: &DomainConfig) -> Result<(), (String, String)> {
-    let Some(rest) = &config.fm_rest_api else { return Ok(()) };
+    let backend = config.backend().map_err(|(key, reason)| (key.to_owned(), reason))?;
+    let BackendConfig::FmRestApi(rest) = backend else { return Ok(()) };
     rest.check().map_err(|(key, reason)| (key.to_owned(), reason))
 }
 

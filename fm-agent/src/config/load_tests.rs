@@ -79,6 +79,16 @@ fn nothing_at_all_is_standalone() {
 }
 
 #[test]
+fn a_manager_has_its_usual_place() {
+    let config = load_text("[platform.fm_manager]\n", &[("FM_AGENT__PLATFORM__FM_MANAGER__HOST", "fd00::1")]);
+    let manager = config.unwrap().platform.fm_manager.unwrap();
+    assert_eq!((manager.host.as_str(), manager.port), ("fd00::1", 8001));
+    let config = load_text("[platform.fm_manager]\nread_timeout_ms = 700\n", &[]).unwrap();
+    let manager = config.platform.fm_manager.unwrap();
+    assert_eq!((manager.host.as_str(), manager.read_timeout_ms.duration().as_millis()), ("controller", 700));
+}
+
+#[test]
 fn variables_win_over_the_file() {
     let config = load_text(
         FULL,
@@ -145,6 +155,14 @@ fn an_error_names_file_line_and_key() {
             "platform.fm_rest_api",
             "client_cert_file is missing",
         ),
+        (
+            "[platform.fm_rest_api]\nendpoint = \"http://c\"\n[platform.fm_manager]\n",
+            3,
+            "platform.fm_manager",
+            "fm_rest_api is given too",
+        ),
+        ("[platform.fm_manager]\nhost = \"c:8001\"\n", 2, "platform.fm_manager.host", "no host name"),
+        ("[platform.fm_manager]\nport = 70000\n", 2, "platform.fm_manager.port", "invalid value"),
         (
             "[[route]]\nalarm_id = \"1\"\ndomain = \"platform\"\n\n[[route]]\ndomain = \"platform\"\n",
             5,
@@ -214,4 +232,6 @@ fn the_guides_example_is_good() {
     let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let config = load_text(example, &[]).unwrap();
     assert!(config.platform.fm_rest_api.is_some() && config.openstack.is_some() && config.route.len() == 1);
+    let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(load_text(example, &[]).unwrap().platform.fm_manager.unwrap().port, 8001);
 }

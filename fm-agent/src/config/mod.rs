@@ -8,7 +8,9 @@
 //! This module decides nothing at run time and touches no network.
 
 mod account;
+mod backend;
 mod load;
+mod manager;
 mod rest;
 mod types;
 
@@ -19,7 +21,9 @@ use fm_common::entity::EntityMatch;
 use serde::Deserialize;
 
 pub use account::{Account, Credential, Domain as KeystoneDomain, Named, Proof, SecretSource, Tls};
+pub use backend::BackendConfig;
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
+pub use manager::{FmManagerConfig, HostName};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
 pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
 
@@ -87,7 +91,8 @@ impl Default for AgentConfig {
     }
 }
 
-/// The controller of one domain. With no backend table the agent is the domain's store of record.
+/// The controller of one domain: one backend table at most. Without one the agent is the domain's store
+/// of record.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DomainConfig {
@@ -97,11 +102,18 @@ pub struct DomainConfig {
     pub longest_pause_ms: Millis,
     /// Reach the controller over fm-rest-api.
     pub fm_rest_api: Option<FmRestApiConfig>,
+    /// Reach the controller over the central manager's socket.
+    pub fm_manager: Option<FmManagerConfig>,
 }
 
 impl Default for DomainConfig {
     fn default() -> Self {
-        Self { max_in_flight: InFlight::default(), longest_pause_ms: Millis::new(30_000), fm_rest_api: None }
+        Self {
+            max_in_flight: InFlight::default(),
+            longest_pause_ms: Millis::new(30_000),
+            fm_rest_api: None,
+            fm_manager: None,
+        }
     }
 }
 

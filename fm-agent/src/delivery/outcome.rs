@@ -39,7 +39,7 @@ pub(super) async fn attempt(backend: &dyn Backend, next: Next, standing: Option<
         RequestKind::ClearAll { entity_instance_id, rule } => {
             backend.clear_all(&entity_instance_id, rule).await
         }
-        RequestKind::Remove { uuid, .. } => backend.remove(&uuid).await,
+        RequestKind::Remove { key, uuid } => backend.remove(&key, &uuid).await,
         RequestKind::Log { alarm, uuid } => backend.log(&Log { alarm: *alarm, uuid, in_doubt }).await,
     };
     follows(seq, delivered)

@@ -123,6 +123,11 @@ impl Writer {
         self.send(Work::Stop).await?.committed().await.map(drop)
     }
 
+    /// Waits until the thread has ended, told to or not: from then on nothing is taken any more.
+    pub async fn ended(&self) {
+        self.jobs.closed().await;
+    }
+
     async fn send(&self, work: Work) -> Result<Submitted, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { work, reply }).await.map_err(|_| StoreError::stopped())?;

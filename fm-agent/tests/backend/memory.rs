@@ -85,14 +85,19 @@ async fn who_cannot_be_asked_says_so() {
 #[tokio::test]
 async fn one_uuid_is_removed_and_nothing_else() {
     let bench = Bench::platform();
+    let key = AlarmKey::new(ALARM_ID, ENTITY);
     let mine = bench.plant(ALARM_ID, ENTITY, "major");
     let theirs = bench.plant(ALARM_ID, ENTITY, "major");
-    assert_eq!(bench.backend.remove(&mine).await, Ok(Delivered::default()));
+    assert_eq!(bench.backend.remove(&key, &mine).await, Ok(Delivered::default()));
     assert_eq!(bench.uuids(), std::slice::from_ref(&theirs));
-    assert_eq!(bench.backend.remove(&mine).await, Ok(Delivered::default()), "there is none: that is fine");
+    assert_eq!(
+        bench.backend.remove(&key, &mine).await,
+        Ok(Delivered::default()),
+        "there is none: that is fine"
+    );
     // An unclear answer is asked about.
     bench.fault(Fault::new(FaultKind::Reset).applied(Apply::All).on("DELETE", "/v1/alarms").times(1));
-    assert_eq!(bench.backend.remove(&theirs).await, Ok(Delivered { uuid: None, unclear: true }));
+    assert_eq!(bench.backend.remove(&key, &theirs).await, Ok(Delivered { uuid: None, unclear: true }));
     assert_eq!(bench.uuids(), Vec::<String>::new());
 }
 

@@ -21,8 +21,8 @@ mod write;
 
 use std::sync::OnceLock;
 
-use fm_common::Alarm;
 use fm_common::entity::EntityMatch;
+use fm_common::{Alarm, AlarmKey};
 
 use self::adapt::Database;
 use self::client::Client;
@@ -67,7 +67,7 @@ impl Backend for FmRestApi {
         Box::pin(self.matching(query))
     }
 
-    fn remove<'a>(&'a self, uuid: &'a str) -> Answer<'a, Delivered> {
+    fn remove<'a>(&'a self, _key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered> {
         Box::pin(self.remove_one(uuid))
     }
 

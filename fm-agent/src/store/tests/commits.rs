@@ -221,3 +221,15 @@ async fn what_does_not_fit_takes_nothing_with_it_that_does() {
     assert_eq!(ids(&bed, Platform).await, ["0", "1", "2", "4", "5"]);
     assert_eq!(bed.find("small").await, None);
 }
+
+#[tokio::test]
+async fn the_end_of_the_writer_is_noticed() {
+    let bed = Bed::delivering();
+    let writer = bed.store().writer.clone();
+    let early = tokio::time::timeout(std::time::Duration::from_millis(50), writer.ended()).await;
+    assert!(early.is_err(), "it has not ended");
+    writer.stop().await.unwrap();
+    writer.ended().await;
+    let late = writer.submit(Batch { token: None, ops: Vec::new() }).await;
+    assert_eq!(late.unwrap_err().kind, StoreErrorKind::Stopped);
+}
