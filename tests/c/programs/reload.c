@@ -93,15 +93,17 @@ static void once(const char *path) {
 
 int main(int argc, char **argv) {
     CHECK(argc == 3);
-    /* The first rounds fill the caches of the C library itself. */
-    for (int i = 0; i < 3; i++) once(argv[1]);
+    /* The first rounds fill the caches of the C library itself; from then on nothing grows. */
+    for (int i = 0; i < 50; i++) once(argv[1]);
     unsigned descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task");
     size_t memory = mallinfo2().uordblks;
     for (int i = 0; i < atoi(argv[2]); i++) once(argv[1]);
     CHECK(entries("/proc/self/fd") == descriptors);
     threads_become(threads);
-    printf("%zu bytes before, %zu after\n", memory, mallinfo2().uordblks);
-    /* Less than a few bytes a round: the C library's own caches move about. */
-    CHECK(mallinfo2().uordblks <= memory + 8192);
+    /* Before anything is printed: the first line takes a buffer of its own. */
+    size_t after = mallinfo2().uordblks;
+    printf("%zu bytes before, %zu after\n", memory, after);
+    /* The smallest leak in each of 200 rounds is over this; the C library's own caches move about below it. */
+    CHECK(after <= memory + 1024);
     return 0;
 }
