@@ -4,7 +4,9 @@
 //! - A write is answered after its commit; it never waits for a controller longer than the configured
 //!   question limit, and not at all for one that failed lately.
 //! - [`Service::begin`] returns once a request has its place in the store's order, so requests begun one
-//!   after the other take effect in that order, whenever their answers come.
+//!   after the other take effect in that order, whenever their answers come. What a controller has to be
+//!   asked about first (a clear of an unknown alarm, a set that keeps what stands) gets its place later,
+//!   before its answer; detached, it asks nobody and gets its place at once.
 //! - 'There is none' and 'could not ask' are never mixed.
 //!
 //! It knows no SQL and no HTTP: it asks the store and the controllers.

@@ -15,7 +15,10 @@
 //!   kinds at the end of [`Request`] and [`Answer`]; a peer that does not know a kind answers
 //!   [`InvalidRequest`](crate::ErrorCode::InvalidRequest) under the request's id and goes on.
 //! - A frame longer than the limit is refused before anything of it is allocated.
-//! - Requests of one connection take effect in the order in which they were sent.
+//! - Requests of one connection take effect in the order in which they were sent. Two take effect only with
+//!   their answer, because a controller may have to be asked first: a clear of what the node does not know
+//!   and a set that keeps what stands, when not detached. A caller that pipelines waits for theirs before it
+//!   sends what must come after.
 
 pub mod codec;
 mod message;
