@@ -19,10 +19,14 @@ const IN_FLIGHT: [usize; 3] = [1, 4, 8];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_delivery_rate_beside_that_of_plain_connections() {
-    let plan = Plan { alarms: variable("FM_RATE_ALARMS", 60), rounds: variable("FM_RATE_ROUNDS", 1), pace: None };
+    let plan =
+        Plan { alarms: variable("FM_RATE_ALARMS", 60), rounds: variable("FM_RATE_ROUNDS", 1), pace: None };
     let real = Pace { set_ms: 16, question_ms: 8 };
     println!("alarms a second, {} alarms a round, medians of {} rounds", plan.alarms, plan.rounds);
-    println!("{:<26} {:>9} {:>8} {:>8} {:>6} {:>10}", "service", "in flight", "plain", "agent", "ratio", "questions");
+    println!(
+        "{:<26} {:>9} {:>8} {:>8} {:>6} {:>10}",
+        "service", "in flight", "plain", "agent", "ratio", "questions"
+    );
     for (service, pace) in [("at the real one's pace", Some(real)), ("stand-in, no pause", None)] {
         for in_flight in IN_FLIGHT {
             let rates = measure(Plan { pace, ..plan }, in_flight).await;

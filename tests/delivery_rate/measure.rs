@@ -148,7 +148,9 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         sim.keystone_url()
     ))
     .unwrap();
-    let Link::Controller(controller) = Link::new(DOMAIN, &config).unwrap() else { unreachable!("configured") };
+    let Link::Controller(controller) = Link::new(DOMAIN, &config).unwrap() else {
+        unreachable!("configured")
+    };
     controller.backend.probe().await.unwrap();
     let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight).await.unwrap();
     let stop = CancellationToken::new();

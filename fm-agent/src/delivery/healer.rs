@@ -20,7 +20,7 @@ use crate::store::{Finding, Found, Held, Store, StoreError};
 
 /// Attempts at a list from a controller that answers but fails it.
 const ATTEMPTS: u32 = 5;
-/// Missing alarms that are looked into before what was found is acted on.
+/// Missing alarms that are asked about at once, and acted on before the next.
 const CHUNK: usize = 64;
 
 /// Heals one domain.
@@ -116,8 +116,8 @@ impl Healer {
             .map(|cleared| Finding { key: cleared.key, uuid: cleared.uuid, what: Found::Back })
             .collect();
         for chunk in missing.chunks(CHUNK) {
-            for held in chunk {
-                match self.look_into(held).await? {
+            for (held, what) in chunk.iter().zip(self.look_into(chunk).await?) {
+                match what {
                     Some(what) => {
                         findings.push(Finding { key: held.key.clone(), uuid: held.uuid.clone(), what });
                     }
@@ -134,25 +134,37 @@ impl Healer {
         Ok(healed)
     }
 
-    /// What has become of an alarm that is not listed; `None` when that cannot be told.
-    async fn look_into(&self, held: &Held) -> Result<Option<Found>, Failure> {
-        let absent = Absent { key: held.key.clone(), uuid: held.uuid.clone(), since: held.since };
+    /// What has become of alarms that are not listed; `None` for those of which that cannot be told. All are
+    /// asked about at once, for the event log is dear to read; one at a time only when that fails, so that an
+    /// event that cannot be shown spoils the answer about its own alarm alone.
+    async fn look_into(&self, chunk: &[Held]) -> Result<Vec<Option<Found>>, Failure> {
+        let absent: Vec<Absent> = chunk
+            .iter()
+            .map(|held| Absent { key: held.key.clone(), uuid: held.uuid.clone(), since: held.since })
+            .collect();
         match self.controller.backend.recall(&absent).await {
-            Ok(Memory::Removed) => Ok(Some(Found::Removed)),
-            Ok(Memory::Nothing) => Ok(Some(Found::Lost)),
-            Ok(Memory::Raised) => Ok(None),
-            Err(failure) if failure.kind == FailureKind::Unavailable => Err(failure),
-            Err(failure) => {
-                tracing::warn!(
-                    domain = %self.domain,
-                    alarm_id = held.key.alarm_id,
-                    entity_instance_id = held.key.entity_instance_id,
-                    reason = failure.reason,
-                    "the controller does not list an alarm and cannot be asked why; it is left alone"
-                );
-                Ok(None)
-            }
+            Ok(memories) => return Ok(memories.into_iter().map(found).collect()),
+            Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
+            Err(_) => {}
         }
+        let mut each = Vec::with_capacity(absent.len());
+        for one in &absent {
+            each.push(match self.controller.backend.recall(std::slice::from_ref(one)).await {
+                Ok(memories) => memories.first().copied().and_then(found),
+                Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!(
+                        domain = %self.domain,
+                        alarm_id = one.key.alarm_id,
+                        entity_instance_id = one.key.entity_instance_id,
+                        reason = failure.reason,
+                        "the controller does not list an alarm and cannot be asked why; it is left alone"
+                    );
+                    None
+                }
+            });
+        }
+        Ok(each)
     }
 
     async fn act(&self, findings: Vec<Finding>, healed: &mut Healed) -> Result<(), StoreError> {
@@ -184,5 +196,13 @@ impl Healer {
             );
         }
         Ok(())
+    }
+}
+
+fn found(memory: Memory) -> Option<Found> {
+    match memory {
+        Memory::Removed => Some(Found::Removed),
+        Memory::Nothing => Some(Found::Lost),
+        Memory::Raised => None,
     }
 }

@@ -6,7 +6,7 @@
 //!   to the next page, so a full page is split until none is full.
 //! - Reading changes nothing at the service: no failure here is in doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fm_common::entity::canonical;
 use fm_common::{Alarm, AlarmKey, Severity};
@@ -20,6 +20,11 @@ use crate::backend::{Failure, FailureKind, Query};
 
 /// Alarms in a full page.
 const PAGE: usize = 2000;
+/// A page that is shorter is taken for complete. The service hides masked alarms of a page that it has cut
+/// already, so that one with room left may not be all there is.
+const TRUSTED: usize = PAGE / 2;
+/// Characters of what several entities begin with, at most: the service holds longer ones shortened.
+const MOST_COMMON: usize = 200;
 /// The length of a uuid.
 const UUID_CHARS: usize = 36;
 /// Digits of a uuid by which a page is split, at most: 65,536 pages.
@@ -32,7 +37,7 @@ const SEVERITIES: [Severity; 5] =
 
 /// What the service is asked for: every given text must be in the row.
 #[derive(Debug, Clone, Default)]
-struct Filter {
+pub(super) struct Filter {
     alarm_id: Option<String>,
     entity: Option<String>,
     severity: Option<Severity>,
@@ -56,12 +61,30 @@ impl Filter {
         Self::new(Some(&key.alarm_id), Some(&key.entity_instance_id), true)
     }
 
+    /// What all of these keys have in common, in the callers' form.
+    pub(super) fn common(keys: &[AlarmKey]) -> Self {
+        let same = |one: &&AlarmKey| keys.iter().all(|other| other.alarm_id == one.alarm_id);
+        let alarm_id = keys.first().filter(same).map(|key| key.alarm_id.as_str());
+        let entities = keys.iter().map(|key| canonical(&key.entity_instance_id));
+        let beginning = entities.reduce(|one, other| {
+            let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+            &one[..same.map(|(c, _)| c.len_utf8()).sum()]
+        });
+        let beginning: Option<String> = beginning.map(|text| text.chars().take(MOST_COMMON).collect());
+        Self::new(alarm_id, beginning.as_deref(), true)
+    }
+
+    /// What must be in the alarm id and in the entity, as the values of filters.
+    pub(super) fn texts(&self) -> [Option<&str>; 2] {
+        [self.alarm_id.as_deref(), self.entity.as_deref()]
+    }
+
     fn means_everything(&self) -> bool {
         self.alarm_id.is_none() && self.entity.is_none()
     }
 
     fn request(&self) -> Request<'static> {
-        let mut request = Request::get(&["alarms"]).with("expand", "1");
+        let mut request = Request::get(&["alarms"]);
         // Any value, 'false' too, would mean true.
         if self.suppressed {
             request = request.with("include_suppress", "1");
@@ -142,7 +165,7 @@ impl FmRestApi {
     async fn whose_fault(&self, failure: Failure) -> Failure {
         match failure.kind {
             FailureKind::Retry => self.summary().await.err().unwrap_or(failure),
-            FailureKind::Unavailable | FailureKind::Rejected => failure,
+            FailureKind::Unavailable | FailureKind::Waits | FailureKind::Rejected => failure,
         }
     }
 
@@ -158,6 +181,26 @@ impl FmRestApi {
         };
         rows.retain(|row| row.alarm.key() == *key);
         Ok(rows)
+    }
+
+    /// Those of these keys under which nothing stands, if one page tells.
+    pub(super) async fn not_standing(&self, keys: &[AlarmKey]) -> Result<HashSet<AlarmKey>, Failure> {
+        let by_database = keys.iter().any(|key| adapt::entity_depends_on_database(&key.entity_instance_id));
+        let database = self.database_if(by_database).await?;
+        let held = |key: &AlarmKey| {
+            AlarmKey::new(key.alarm_id.as_str(), &adapt::hold_entity(&key.entity_instance_id, database))
+        };
+        let filter = Filter::common(keys);
+        if filter.means_everything() {
+            // Everybody's alarms are more than a question is worth.
+            return Ok(HashSet::new());
+        }
+        let page = self.read(filter.request(), wire::alarms).await?;
+        if page.len() >= TRUSTED {
+            return Ok(HashSet::new());
+        }
+        let standing: HashSet<AlarmKey> = page.iter().map(|row| row.alarm.key()).collect();
+        Ok(keys.iter().filter(|key| !standing.contains(&held(key))).cloned().collect())
     }
 
     /// What can be read of one key where its list fails: a row of another writer whose severity is none
@@ -260,7 +303,7 @@ impl FmRestApi {
     }
 
     async fn page(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
-        self.read(filter.request(), wire::alarms).await
+        self.read(filter.request().with("expand", "1"), wire::alarms).await
     }
 }
 
