@@ -7,13 +7,14 @@
 //! - What cannot be told is left alone: no alarm is raised or forgotten on a guess.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::heal::{Difference, common_entity, compare};
-use crate::backend::resync::Healed;
+use crate::backend::resync::{Healed, moment};
 use crate::backend::{Absent, Controller, Failure, FailureKind, Memory, Query};
 use crate::config::Domain;
 use crate::store::{Finding, Found, Held, Store, StoreError};
@@ -29,6 +30,7 @@ pub struct Healer {
     domain: Domain,
     store: Arc<Store>,
     controller: Controller,
+    spread: Duration,
 }
 
 /// Why a domain was not healed.
@@ -41,9 +43,10 @@ enum HealError {
 }
 
 impl Healer {
-    /// A healer for a domain whose alarms a controller keeps.
-    pub fn new(domain: Domain, store: Arc<Store>, controller: Controller) -> Self {
-        Self { domain, store, controller }
+    /// A healer for a domain whose alarms a controller keeps. After the start and after an outage it waits a
+    /// moment at random within the spread.
+    pub fn new(domain: Domain, store: Arc<Store>, controller: Controller, spread: Duration) -> Self {
+        Self { domain, store, controller, spread }
     }
 
     /// Heals whenever it is wanted, until `stop`.
@@ -51,7 +54,8 @@ impl Healer {
         let health = &self.controller.health;
         let healing = async {
             loop {
-                let number = health.resync().wanted().await;
+                let number =
+                    health.resync().wanted(|| moment(self.spread, |most| fastrand::u64(..=most))).await;
                 let outcome = match health.down() {
                     // It will be wanted again when it is up.
                     Some(reason) => Err(reason),

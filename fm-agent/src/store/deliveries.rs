@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::error::StoreError;
 use super::model::{KeepRejected, Kept, Report, Request, RequestKind, Standing};
 use super::tables::{self, AlarmRow};
-use super::{healing, rejected};
+use super::{accepted, healing, rejected};
 use crate::config::Domain;
 
 /// Applies a report. A request that is gone already is passed over.
@@ -83,8 +83,10 @@ fn refused(connection: &Connection, seq: i64, key: &AlarmKey) -> Result<(), Stor
     let row = tables::find_alarm(connection, key)?;
     let Some(AlarmRow { kept, .. }) = row.filter(|row| row.pending == Some(seq)) else { return Ok(()) };
     match &kept {
-        // An earlier raise of it stands, so a clear has to find it.
+        // An earlier raise of it stands, so a clear has to find it, and readers are to see that one.
         Kept { standing: Standing::Raised(_), controller_uuid: Some(_), .. } => {
+            let standing = accepted::find(connection, key)?.map_or(kept.standing, Standing::Raised);
+            let kept = Kept { standing, ..kept };
             tables::put_alarm(connection, &AlarmRow::new(kept, None))
         }
         // A clear that is asked for again has to be sent again.
@@ -113,6 +115,9 @@ fn raised(
         // Nobody else will ask about it: it does not stand, so this node does not hold it either.
         (None, true) => tables::delete_alarm(connection, key),
         (uuid, false) => {
+            if uuid.is_some() {
+                accepted::note(connection, alarm)?;
+            }
             let kept = Kept { controller_uuid: uuid, ..kept };
             tables::put_alarm(connection, &AlarmRow::new(kept, pending))
         }
