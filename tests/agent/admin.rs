@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fm_common::client::{Client, Options};
-use fm_common::{Alarm, AlarmState, ErrorCode};
+use fm_common::{Alarm, AlarmState, ErrorCode, Severity};
 use fm_rest_sim::{Fault, Sim};
 use serde_json::{Value, json};
 
@@ -26,6 +26,26 @@ fn refusing(sim: &Sim) -> fm_rest_sim::FaultId {
     let words = r#"{"error_message": "{\"faultcode\": \"Client\", \"faultstring\": \"Not so.\"}"}"#;
     let fault = Fault { body: words.to_owned(), ..Fault::status(400).on("POST", "/v1/alarms") };
     sim.add_fault(fault).unwrap()
+}
+
+#[test]
+fn after_a_refused_change_callers_see_what_stands() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    let uuid = node.client.set(alarm("host=a")).unwrap();
+    node.wait_delivered();
+    // The service would take this severity, and then fail every list.
+    let refused = Alarm { severity: Severity::NotApplicable, reason_text: "worse".into(), ..alarm("host=a") };
+    node.client.set(refused).unwrap();
+    node.wait_delivered();
+    assert_eq!(rejected(&node)[0]["alarm"]["reason_text"], "worse");
+    assert_eq!(standing(&sim), [("host=a".to_owned(), alarm("host=a").reason_text)]);
+    for controller_is_up in [true, false] {
+        let found = node.client.get(key("host=a")).unwrap();
+        assert_eq!(found.reason_text, alarm("host=a").reason_text, "up: {controller_is_up}");
+        assert_eq!(found.uuid.as_ref(), Some(&uuid));
+        sim.stop().unwrap();
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! Invariants:
 //! - A filter sent to the service is a superset of what is meant; what is meant is decided here.
 //! - A list is complete or a failure: the service gives at most 2000 alarms at a time and no working way
-//!   to the next page, so a full page is split until none is full.
+//!   to the next page, and hides masked alarms after it has cut the page, so that a short page may be cut, too. So
+//!   a page that is more than half full is split until none is, and a list of everything is checked against the
+//!   sum. What stays open is a filter under which more than a thousand alarms are masked.
 //! - Reading changes nothing at the service: no failure here is in doubt.
 
 use std::collections::{BTreeMap, HashSet};
@@ -251,13 +253,20 @@ impl FmRestApi {
 
     /// Every row that matches, however many.
     async fn rows(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
-        let first = self.page(filter).await?;
-        if first.len() < PAGE {
-            return Ok(first);
-        }
+        // Only the sum over everything can be checked.
+        let counted = filter.means_everything() && filter.severity.is_none();
         for _ in 0..ATTEMPTS {
-            let rows = self.split(filter).await?;
-            if !filter.means_everything() || filter.severity.is_some() || self.complete(&rows).await? {
+            let page = self.page(filter).await?;
+            if page.len() >= if counted { PAGE } else { TRUSTED } {
+                break;
+            }
+            if !counted || self.complete(&page).await? {
+                return Ok(page);
+            }
+        }
+        for attempt in 0..ATTEMPTS {
+            let rows = self.split(self.parts(filter, attempt).await?).await?;
+            if !counted || self.complete(&rows).await? {
                 return Ok(rows);
             }
         }
@@ -267,21 +276,29 @@ impl FmRestApi {
         ))
     }
 
-    /// Reads page after page, each split as long as it is full: by alarm id, then by digits of the uuid.
-    async fn split(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
-        let mut waiting = if filter.alarm_id.is_some() {
-            by_digit(filter)
-        } else {
-            let types = self.alarm_types().await?;
-            types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect()
-        };
+    /// What to split a list into: by alarm id, which is little to ask; where that has not shown everything, for
+    /// masked alarms fill the page of one, by the first digits of the uuid.
+    async fn parts(&self, filter: &Filter, attempt: usize) -> Result<Vec<Filter>, Failure> {
+        if filter.alarm_id.is_some() {
+            return Ok(by_digit(filter));
+        }
+        if attempt > 0 {
+            return Ok(by_digit(filter).iter().flat_map(by_digit).collect());
+        }
+        let types = self.alarm_types().await?;
+        Ok(types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect())
+    }
+
+    /// Reads page after page, each split by digits of the uuid as long as it may have been cut.
+    async fn split(&self, mut waiting: Vec<Filter>) -> Result<Vec<Row>, Failure> {
         // 'Contains' may give a row to more than one page.
         let mut rows = BTreeMap::new();
         while let Some(part) = waiting.pop() {
             let page = self.page(&part).await?;
-            if page.len() < PAGE {
+            let splittable = part.uuid.len() < MOST_DIGITS;
+            if page.len() < if splittable { TRUSTED } else { PAGE } {
                 rows.extend(page.into_iter().map(|row| (row.uuid.clone(), row)));
-            } else if part.uuid.len() < MOST_DIGITS {
+            } else if splittable {
                 waiting.extend(by_digit(&part));
             } else {
                 return Err(Failure::retry(format!(
