@@ -32,9 +32,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Write the files that are generated: from the tables in fm-common/data, and the C headers.
+    /// Write the files that are generated: from the tables in fm-common/data, the C headers, and the parts of
+    /// the documents that the agent's own types give.
     Gen {
-        /// Write nothing; fail when a committed file differs from what its sources give.
+        /// Write nothing; fail when a committed file differs from what its sources give. The documents are checked
+        /// by the agent's tests.
         #[arg(long)]
         check: bool,
     },
@@ -87,6 +89,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
             for path in generate::write(root)? {
                 writeln!(out, "written: {}", path.display())?;
             }
+            generate::write_reference(root)?;
         }
         Chore::Gen { check: true } => {
             generate::check(root)?;
