@@ -10,6 +10,7 @@ mod demo;
 mod generate;
 mod library;
 mod lint;
+mod prometheus;
 mod python;
 mod steps;
 mod test;
@@ -62,6 +63,10 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
+    /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
+    Monitoring,
+    /// Take the dashboard's picture from a real run, for the documents.
+    Picture,
     /// Check the sources without running them.
     Lint,
     /// Raise the whole catalogue to two controllers, one of them killed at a time.
@@ -105,6 +110,8 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         }
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
+        Chore::Monitoring => test::monitoring(root)?,
+        Chore::Picture => prometheus::picture(root)?,
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }
