@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use fm_agent::backend::Link;
 use fm_agent::config::{Domain, DomainConfig, Durability};
 use fm_agent::delivery::Worker;
+use fm_agent::metrics::Metrics;
 use fm_agent::store::{Batch, KeepRejected, Op, Store, StoreOptions};
 use fm_common::{Alarm, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{Fault, Sim, SimConfig};
@@ -128,6 +129,7 @@ async fn post(sim: &Sim, alarms: &[Alarm], connections: usize) -> Duration {
 /// The agent's delivery, from a backlog on disk to an empty queue.
 async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration {
     let directory = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
     let store = Arc::new(
         Store::open(&StoreOptions {
             state_dir: directory.path().join("state"),
@@ -135,6 +137,7 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
             domains: BTreeMap::from([(DOMAIN, false)]),
             max_events: 100,
             rejected: KeepRejected { most: 100, age: Duration::from_hours(1) },
+            metrics: Arc::clone(&metrics),
         })
         .unwrap(),
     );
@@ -152,7 +155,7 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         unreachable!("configured")
     };
     controller.backend.probe().await.unwrap();
-    let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight).await.unwrap();
+    let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight, metrics).await.unwrap();
     let stop = CancellationToken::new();
     let started = Instant::now();
     let running = tokio::spawn(worker.run(stop.clone()));

@@ -20,6 +20,7 @@ use super::outcome::{Known, Outcome, attempt, needs_standing};
 use super::survey::{self, Survey};
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
+use crate::metrics::Metrics;
 use crate::store::{Report, RequestKind, Store, StoreError};
 
 /// Requests held in memory at most; the rest waits on disk.
@@ -53,6 +54,7 @@ pub struct Worker {
     more: bool,
     /// When to read again after the store could not be read.
     read_again_at: Option<Instant>,
+    metrics: Arc<Metrics>,
 }
 
 /// Something that was under way has ended.
@@ -78,6 +80,7 @@ impl Worker {
         store: Arc<Store>,
         controller: Controller,
         max_in_flight: usize,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
@@ -94,6 +97,7 @@ impl Worker {
             read_up_to: 0,
             more: true,
             read_again_at: None,
+            metrics,
         })
     }
 
@@ -214,6 +218,9 @@ impl Worker {
     }
 
     fn ended(&mut self, ended: Ended, under_way: &mut UnderWay) {
+        if let Ended::Attempt(_, outcome) = &ended {
+            self.metrics.delivered(self.domain.name(), outcome.name());
+        }
         match ended {
             Ended::Attempt(seq, Outcome::Finished { report, unclear }) => {
                 self.controller.health.succeeded();
