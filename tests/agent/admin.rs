@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fm_common::client::{Client, Options};
-use fm_common::{Alarm, AlarmState, ErrorCode, Severity};
+use fm_common::{Alarm, AlarmState, ErrorCode};
 use fm_rest_sim::{Fault, Sim};
 use serde_json::{Value, json};
 
@@ -34,18 +34,25 @@ fn after_a_refused_change_callers_see_what_stands() {
     let node = Node::with_platform(&sim);
     let uuid = node.client.set(alarm("host=a")).unwrap();
     node.wait_delivered();
-    // The service would take this severity, and then fail every list.
-    let refused = Alarm { severity: Severity::NotApplicable, reason_text: "worse".into(), ..alarm("host=a") };
-    node.client.set(refused).unwrap();
+    // A change is a removal and a raise: the one that stood is gone when the other is refused.
+    let refused = refusing(&sim);
+    let worse = Alarm { reason_text: "worse".into(), ..alarm("host=a") };
+    node.client.set(worse.clone()).unwrap();
     node.wait_delivered();
     assert_eq!(rejected(&node)[0]["alarm"]["reason_text"], "worse");
-    assert_eq!(standing(&sim), [("host=a".to_owned(), alarm("host=a").reason_text)]);
-    for controller_is_up in [true, false] {
-        let found = node.client.get(key("host=a")).unwrap();
-        assert_eq!(found.reason_text, alarm("host=a").reason_text, "up: {controller_is_up}");
-        assert_eq!(found.uuid.as_ref(), Some(&uuid));
-        sim.stop().unwrap();
+    assert_eq!(standing(&sim), []);
+    assert_eq!(code(node.client.get(key("host=a"))), ErrorCode::EntityNotFound);
+    sim.stop().unwrap();
+    assert_eq!(code(node.client.get(key("host=a"))), ErrorCode::NoConnect, "this node does not know");
+    sim.restart().unwrap();
+    sim.remove_fault(refused).unwrap();
+    // And it can be raised again as it was, and changed.
+    for again in [alarm("host=a"), worse] {
+        node.client.set(again.clone()).unwrap();
+        node.wait_delivered();
+        assert_eq!(standing(&sim), [("host=a".to_owned(), again.reason_text)]);
     }
+    assert_ne!(sim.alarms().unwrap()[0].fields.uuid, uuid);
 }
 
 #[test]

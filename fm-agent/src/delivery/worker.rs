@@ -18,7 +18,7 @@ use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
 use super::outcome::{Known, Outcome, attempt, needs_standing};
 use super::survey::{self, Survey};
-use crate::backend::{Controller, Failure, FailureKind};
+use crate::backend::{Controller, Failure, FailureKind, Query};
 use crate::config::Domain;
 use crate::metrics::Metrics;
 use crate::store::{Report, RequestKind, Store, StoreError};
@@ -304,6 +304,7 @@ async fn deliver(
         None => None,
     };
     let kind = next.request.kind.name();
+    let changed = standing.clone().zip(needs_standing(&next.request.kind));
     // A request that the agent itself fails on must not take the whole domain with it.
     let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, absent }))
         .catch_unwind()
@@ -315,12 +316,35 @@ async fn deliver(
         });
     match &outcome {
         Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => {
+            if let Some((uuid, key)) = changed
+                && let Err(failure) = note_if_gone(domain, &store, &controller, key, uuid).await
+            {
+                return Ended::Attempt(seq, Outcome::Again(failure));
+            }
             tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
         }
         Outcome::Finished { .. } => tracing::debug!(%domain, seq, kind, "delivered"),
         Outcome::Again(_) | Outcome::Waits(_) | Outcome::Down(_) => {}
     }
     Ended::Attempt(seq, outcome)
+}
+
+/// A change deletes what stood before. When it is refused then, nothing stands any more, and nobody is to be told
+/// that something does.
+async fn note_if_gone(
+    domain: Domain,
+    store: &Store,
+    controller: &Controller,
+    key: AlarmKey,
+    uuid: String,
+) -> Result<(), Failure> {
+    let standing = controller.backend.list(&Query::one(&key)).await?;
+    if standing.iter().any(|alarm| alarm.uuid.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(&uuid)))
+    {
+        return Ok(());
+    }
+    let gone = Report::Gone { domain, key, uuid };
+    store.writer.report(gone).await.map_err(|error| Failure::retry(error.to_string()))
 }
 
 /// Until this moment; without one, for ever.

@@ -28,6 +28,7 @@ pub(super) fn report(connection: &Connection, report: &Report, keep: KeepRejecte
                 None => Ok(()),
             }
         }
+        Report::Gone { domain, key, uuid } => gone(connection, *domain, key, uuid),
         Report::Begun { domain, up_to } => tables::put_begun(connection, *domain, *up_to),
     }
 }
@@ -76,6 +77,18 @@ fn not_taken(connection: &Connection, request: &Request) -> Result<(), StoreErro
         }
         RequestKind::Log { .. } | RequestKind::Remove { .. } => Ok(()),
     }
+}
+
+/// The alarm does not stand at the controller any more.
+fn gone(connection: &Connection, domain: Domain, key: &AlarmKey, uuid: &str) -> Result<(), StoreError> {
+    let row = tables::find_alarm(connection, key)?;
+    let held =
+        |row: &AlarmRow| row.kept.domain == domain && row.kept.controller_uuid.as_deref() == Some(uuid);
+    if row.as_ref().is_some_and(held) {
+        healing::bury(connection, key)?;
+        tables::forget_controller_uuid(connection, key)?;
+    }
+    Ok(())
 }
 
 /// Nothing more waits for an alarm whose latest request was refused.

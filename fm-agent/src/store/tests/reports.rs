@@ -195,6 +195,22 @@ async fn of_several_changes_the_last_that_was_taken_stands_after_a_refusal() {
 }
 
 #[tokio::test]
+async fn a_refused_change_that_took_the_alarm_away_leaves_none() {
+    for foreign in [false, true] {
+        let bed = Bed::delivering();
+        let (hot, bad) = (alarm("1", "hot"), alarm("1", "bad"));
+        bed.one(raise(Platform, &hot)).await;
+        bed.done(Platform, hot.uuid.as_deref()).await;
+        bed.one(raise(Platform, &bad)).await;
+        let uuid = if foreign { "another".to_owned() } else { hot.uuid.clone().unwrap() };
+        bed.report(Report::Gone { domain: Platform, key: key("1"), uuid }).await;
+        bed.rejected(Platform).await;
+        let standing = bed.find("1").await.map(|kept| kept.standing);
+        assert_eq!(standing, foreign.then(|| Standing::Raised(Box::new(hot))));
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_leaves_the_uuid_for_the_request_that_follows() {
     for refused_clear in [false, true] {
         let bed = Bed::delivering();
