@@ -60,14 +60,14 @@ impl Rates {
 
 /// Measures both sides in turn, with so many connections.
 pub(crate) async fn measure(plan: Plan, in_flight: usize) -> Rates {
-    let (mut plain, mut agent, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut without, mut agent, mut questions) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        plain.push(side(plan, in_flight, Side::Plain).await.0);
+        without.push(side(plan, in_flight, Side::Plain).await.0);
         let (rate, asked) = side(plan, in_flight, Side::Agent).await;
         agent.push(rate);
         questions.push(asked);
     }
-    Rates { plain: median(plain), agent: median(agent), questions: median(questions) }
+    Rates { plain: median(without), agent: median(agent), questions: median(questions) }
 }
 
 #[derive(Clone, Copy)]

@@ -76,7 +76,7 @@ impl Resync {
         self.until(|state| state.wanted > state.ended).await;
         tokio::select! {
             () = time::sleep(spread()) => {}
-            _ = self.until(|state| state.urgent > state.ended) => {}
+            () = self.until(|state| state.urgent > state.ended) => {}
         }
         self.state.borrow().wanted
     }
@@ -85,7 +85,7 @@ impl Resync {
         let mut states = self.state.subscribe();
         if states.wait_for(holds).await.is_err() {
             // The sender is this value's own: it cannot be gone.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
