@@ -26,6 +26,7 @@ use crate::backend::Link;
 use crate::config::{AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
+use crate::passing::Passing;
 use crate::route::Router;
 use crate::service::Service;
 use crate::store::{KeepRejected, Store, StoreOptions};
@@ -112,7 +113,14 @@ async fn serve(
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
-    let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent));
+    let passing = Arc::new(Passing::default());
+    let service = Arc::new(Service::new(
+        Arc::clone(&store),
+        router,
+        links.clone(),
+        &config.agent,
+        Arc::clone(&passing),
+    ));
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -123,7 +131,7 @@ async fn serve(
         let (store, controller) = (Arc::clone(&store), controller.clone());
         let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
         parts.spawn(healer.run(stopping.clone()));
-        let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
+        let worker = Worker::new(*domain, store, controller, max_in_flight, Arc::clone(&passing)).await?;
         parts.spawn(worker.run(stopping.clone()));
     }
     parts.spawn(listener.run(service, stopping.clone()));
@@ -150,6 +158,7 @@ async fn serve(
         tracing::info!("stopping: what waits stays on disk");
     }
     stopping.cancel();
+    passing.close();
     let drained = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
         drained = timeout(config.agent.shutdown_grace_ms.duration(), drained) => {

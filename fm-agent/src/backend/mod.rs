@@ -20,6 +20,7 @@ mod http;
 mod keystone;
 mod link;
 pub mod resync;
+pub mod traffic;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
 use super::outcome::{Outcome, attempt, needs_standing};
+use super::told::Told;
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
+use crate::passing::Passing;
 use crate::store::{Report, Store, StoreError};
 
 /// Requests held in memory at most; the rest waits on disk.
@@ -34,6 +36,7 @@ pub struct Worker {
     store: Arc<Store>,
     controller: Controller,
     wake: Arc<Notify>,
+    passing: Arc<Passing>,
     lanes: Lanes,
     limit: InFlightLimit,
     /// What may be sent: the store knows that requests up to here may have been.
@@ -64,6 +67,7 @@ impl Worker {
         store: Arc<Store>,
         controller: Controller,
         max_in_flight: usize,
+        passing: Arc<Passing>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
@@ -72,6 +76,7 @@ impl Worker {
             store,
             controller,
             wake,
+            passing,
             lanes: Lanes::new(begun),
             begun,
             limit: InFlightLimit::new(max_in_flight),
@@ -96,7 +101,8 @@ impl Worker {
                 {
                     if self.begin(next.request.seq).await {
                         let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
-                        under_way.push(deliver(self.domain, store, controller, next));
+                        let told = Told::new(self.domain, &next.request, &self.passing);
+                        under_way.push(deliver(self.domain, store, controller, next, told));
                     }
                 }
             }
@@ -212,8 +218,15 @@ impl Worker {
 }
 
 /// Makes one attempt and records what became of it.
-async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next: Next) -> Ended {
+async fn deliver(
+    domain: Domain,
+    store: Arc<Store>,
+    controller: Controller,
+    next: Next,
+    told: Option<Told>,
+) -> Ended {
     let seq = next.request.seq;
+    let _under_way = controller.traffic.begin();
     let standing = match needs_standing(&next.request.kind) {
         Some(key) => match store.reader.controller_uuid(domain, key).await {
             Ok(standing) => standing,
@@ -234,6 +247,10 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
             tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
             Outcome::Again(Failure::retry(reason).in_doubt(true))
         });
+    count(&controller, &outcome);
+    if let Some(told) = told {
+        told.tell(&outcome);
+    }
     let recorded = match &outcome {
         Outcome::Finished { report, .. } => {
             match report {
@@ -249,6 +266,14 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
         Outcome::Again(_) | Outcome::Down(_) => Ok(()),
     };
     Ended { seq, outcome, recorded }
+}
+
+fn count(controller: &Controller, outcome: &Outcome) {
+    match outcome {
+        Outcome::Finished { report: Report::Rejected { .. }, .. } => controller.traffic.count_rejected(),
+        Outcome::Finished { .. } => controller.traffic.count_delivered(),
+        Outcome::Again(_) | Outcome::Down(_) => controller.traffic.count_again(),
+    }
 }
 
 /// Until this moment; without one, for ever.

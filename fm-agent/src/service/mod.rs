@@ -12,7 +12,10 @@
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
 mod admin;
+mod connections;
+mod listing;
 mod merge;
+mod passage;
 mod read;
 mod status;
 mod write;
@@ -28,8 +31,10 @@ use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 
 use self::admin::Administrators;
+pub use self::connections::{Connections, Opened};
 use crate::backend::{Controller, Link};
 use crate::config::{AgentConfig, Domain, Durability};
+use crate::passing::Passing;
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
@@ -47,6 +52,8 @@ pub struct Service {
     durability: Durability,
     started: Instant,
     administrators: Administrators,
+    passing: Arc<Passing>,
+    connections: Connections,
 }
 
 /// One call: who waits for it, and for how long.
@@ -70,6 +77,7 @@ impl Service {
         router: Router,
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
+        passing: Arc<Passing>,
     ) -> Self {
         Self {
             store,
@@ -80,7 +88,14 @@ impl Service {
             durability: config.durability,
             started: Instant::now(),
             administrators: Administrators::of_this_agent(),
+            passing,
+            connections: Connections::default(),
         }
+    }
+
+    /// The callers that are connected.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Gives a request of this user its place in the order; what is returned becomes its answer.
@@ -92,6 +107,7 @@ impl Service {
         if let Err(refusal) = self.administrators.admit(uid, &request) {
             return Box::pin(std::future::ready(Err(refusal)));
         }
+        let to_tell = self.to_tell(&request);
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,
             Request::SetList(alarms) => self.set_list(call, alarms).await,
@@ -121,8 +137,14 @@ impl Service {
                 self.explain(alarm_id, entity_type_id, &entity_instance_id)
             }
             Request::Resync { domain } => self.resync(call, &domain),
+            Request::Queue { domain, after, most } => self.queue(&domain, after, most),
+            Request::View { alarm_id, entity_instance_id, after, most } => {
+                self.view(alarm_id, &entity_instance_id, after, most)
+            }
+            Request::Watch { run, after, most } => self.watch(call, run, after, most),
         };
-        begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))))
+        let pending = begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))));
+        self.telling(to_tell, uid, pending)
     }
 
     /// The controller of a domain; `None` when the record is here.

@@ -15,6 +15,7 @@ mod apply;
 mod deliveries;
 mod error;
 mod healing;
+mod listing;
 mod model;
 mod reader;
 mod rejected;
@@ -37,6 +38,7 @@ use tokio::sync::Notify;
 use crate::config::{Domain, Durability};
 
 pub use error::{StoreError, StoreErrorKind};
+pub use listing::{Listed, View};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
     RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
