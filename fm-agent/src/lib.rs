@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod backend;
 pub mod config;
+pub mod ctl;
 pub mod delivery;
 pub mod listener;
 pub mod passing;
