@@ -17,6 +17,7 @@ mod fm_manager;
 mod fm_rest_api;
 pub mod health;
 mod http;
+pub mod inspect;
 mod keystone;
 mod link;
 pub mod resync;

@@ -12,6 +12,7 @@
 //! became of a delivery.
 
 mod apply;
+mod check;
 mod deliveries;
 mod error;
 mod healing;
@@ -37,6 +38,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
 
+pub use check::{Checked, check};
 pub use error::{StoreError, StoreErrorKind};
 pub use listing::{Listed, View};
 pub use model::{
@@ -46,8 +48,10 @@ pub use model::{
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
 
-/// The database's file in the state directory.
-const DATABASE: &str = "fm-agent.db";
+/// The database in the state directory.
+pub(crate) const DATABASE: &str = "fm-agent.db";
+/// The file in the state directory that its agent has locked, with its process id.
+pub(crate) const LOCK: &str = "fm-agent.lock";
 
 /// What the store needs to know.
 #[derive(Debug, Clone)]
@@ -115,7 +119,7 @@ impl Store {
 
 /// Takes the state directory for as long as the file is open; the lock goes with the process.
 fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join("fm-agent.lock");
+    let path = directory.join(LOCK);
     let failed = |error: std::io::Error| StoreError::path("cannot lock the state directory", &path, &error);
     let mut file = fs::OpenOptions::new()
         .create(true)
