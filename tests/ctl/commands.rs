@@ -24,7 +24,9 @@ fn the_status_of_an_agent_that_is_well_and_of_one_whose_controller_is_away() {
     node.wait_delivered();
     let ran = fmctl(&node, &["status"]).ok();
     assert!(ran.out.starts_with(concat!("fm-agent ", env!("CARGO_PKG_VERSION"), ", pid ")), "{ran:?}");
-    assert!(ran.out.contains("durability power") && ran.out.contains(&node.state_dir().display().to_string()));
+    assert!(
+        ran.out.contains("durability power") && ran.out.contains(&node.state_dir().display().to_string())
+    );
     assert_eq!(row(&ran, &["platform"])[1..4], ["controller", "up", "0"], "{ran:?}");
     let status = json(&node, &["status"]);
     let platform = &status["domains"][0];
@@ -65,7 +67,12 @@ fn the_view_of_alarms_with_what_waits_and_where_it_belongs() {
     assert_eq!(ran.out.lines().last(), Some("4 alarms"));
     let entities = |arguments: &[&str]| -> Vec<String> {
         let alarms = json(&node, arguments)["alarms"].take();
-        alarms.as_array().unwrap().iter().map(|it| it["entity_instance_id"].as_str().unwrap().to_owned()).collect()
+        alarms
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["entity_instance_id"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(entities(&["alarms", "--id", ALARM_ID, "--entity", "host=a"]), ["host=a", "host=a.port=eth0"]);
     assert_eq!(entities(&["alarms", "--state", "pending"]), ["host=a.port=eth0", "host=b"]);

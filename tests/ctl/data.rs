@@ -11,8 +11,20 @@ fn what_is_set_is_got_and_cleared() {
     let ran = fmctl(
         &node,
         &[
-            "set", ALARM_ID, "host=a.port=eth0", "--severity", "critical", "--reason", "link is down", "--repair",
-            "look at the cable", "--alarm-type", "equipment", "--cause", "loss-of-signal", "--service-affecting",
+            "set",
+            ALARM_ID,
+            "host=a.port=eth0",
+            "--severity",
+            "critical",
+            "--reason",
+            "link is down",
+            "--repair",
+            "look at the cable",
+            "--alarm-type",
+            "equipment",
+            "--cause",
+            "loss-of-signal",
+            "--service-affecting",
             "--suppression",
         ],
     )
@@ -20,8 +32,14 @@ fn what_is_set_is_got_and_cleared() {
     let alarm = node.client.get(key("host=a.port=eth0")).unwrap();
     assert_eq!(alarm.uuid.as_deref(), Some(ran.out.trim()));
     assert_eq!((&alarm.severity, alarm.reason_text.as_str()), (&Severity::Critical, "link is down"));
-    assert_eq!((&alarm.alarm_type, &alarm.probable_cause), (&AlarmType::Equipment, &ProbableCause::LossOfSignal));
-    assert_eq!((alarm.entity_type_id.as_str(), alarm.service_affecting, alarm.suppression), ("host.port", true, true));
+    assert_eq!(
+        (&alarm.alarm_type, &alarm.probable_cause),
+        (&AlarmType::Equipment, &ProbableCause::LossOfSignal)
+    );
+    assert_eq!(
+        (alarm.entity_type_id.as_str(), alarm.service_affecting, alarm.suppression),
+        ("host.port", true, true)
+    );
     let uuid = json(&node, &["set", ALARM_ID, "host=a.port=eth0", "--severity", "major", "--keep-existing"]);
     assert_eq!(uuid["uuid"], ran.out.trim());
     for arguments in [
@@ -68,9 +86,9 @@ fn what_cannot_be_meant_is_refused_with_what_may_be() {
 #[test]
 fn a_log_is_recorded_and_is_no_alarm() {
     let node = Node::start("");
-    let log = fm_common::catalogue::entries().iter().find(|entry| {
-        entry.kind == fm_common::catalogue::Kind::Log && entry.severities.len() == 1
-    });
+    let log = fm_common::catalogue::entries()
+        .iter()
+        .find(|entry| entry.kind == fm_common::catalogue::Kind::Log && entry.severities.len() == 1);
     let id = log.unwrap().id;
     let ran = fmctl(&node, &["log", id, "host=a", "--reason", "it happened"]).ok();
     assert_eq!((ran.out.trim().len(), ran.err.as_str()), (36, ""), "{ran:?}");

@@ -38,7 +38,10 @@ fn colour_and_width_are_for_terminals() {
     assert!(!plain.contains('\x1b') && plain.contains('…'), "{plain:?}");
     assert!(plain.lines().all(|line| line.chars().count() <= 70), "{plain:?}");
     let piped = fmctl(&node, &["alarms"]).ok().out;
-    assert!(!piped.contains('\x1b') && !piped.contains('…') && piped.contains(&"word ".repeat(59)), "{piped:?}");
+    assert!(
+        !piped.contains('\x1b') && !piped.contains('…') && piped.contains(&"word ".repeat(59)),
+        "{piped:?}"
+    );
     let forced = fmctl(&node, &["--color", "always", "alarms"]).ok().out;
     assert!(forced.contains("\x1b[31mmajor"), "{forced:?}");
     let never = on_terminal(&node, 70, &[], &["--color", "never", "alarms"]);
@@ -57,12 +60,18 @@ fn what_an_alarm_says_is_never_obeyed_by_a_terminal() {
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let node = Node::start("");
     node.client.set_list((0..500).map(|number| alarm(&format!("host=c{number}"))).collect()).unwrap();
-    let commands: [&[&str]; 5] =
-        [&["alarms"], &["alarms", "--json"], &["status"], &["completion", "bash"], &["generate", "reference"]];
+    let commands: [&[&str]; 5] = [
+        &["alarms"],
+        &["alarms", "--json"],
+        &["status"],
+        &["completion", "bash"],
+        &["generate", "reference"],
+    ];
     for arguments in commands {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let ran = Ran::of(command(&node.socket()).args(arguments).stdout(OwnedFd::from(writer)).output().unwrap());
+        let ran =
+            Ran::of(command(&node.socket()).args(arguments).stdout(OwnedFd::from(writer)).output().unwrap());
         assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{arguments:?}");
     }
 }
@@ -80,8 +89,21 @@ fn help_completions_and_pages_know_every_command() {
     let node = Node::prepare("");
     let help = fmctl(&node, &["--help"]).ok().out;
     let names = [
-        "status", "alarms", "queue", "rejected", "route", "resync", "set", "clear", "get", "log", "tail", "flush",
-        "doctor", "check-config", "completion",
+        "status",
+        "alarms",
+        "queue",
+        "rejected",
+        "route",
+        "resync",
+        "set",
+        "clear",
+        "get",
+        "log",
+        "tail",
+        "flush",
+        "doctor",
+        "check-config",
+        "completion",
     ];
     let pages = node.socket().with_file_name("man");
     fmctl(&node, &["generate", "man", &pages.display().to_string()]).ok();

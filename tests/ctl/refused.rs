@@ -94,16 +94,15 @@ fn who_may_not_is_told_so() {
 fn a_socket_directory_that_cannot_be_entered_is_found() {
     let node = Node::start("");
     let directory = node.socket().parent().unwrap().to_owned();
+    let elsewhere = tempfile::tempdir().unwrap();
     let mut command = if geteuid().is_root() {
-        // Run from elsewhere: its own directory is about to be closed.
-        let elsewhere = tempfile::tempdir().unwrap();
+        // Run from elsewhere: the node's directory is about to be closed.
         fs::set_permissions(elsewhere.path(), Permissions::from_mode(0o755)).unwrap();
         let program = elsewhere.path().join("fmctl");
         fs::copy(env!("CARGO_BIN_EXE_fmctl"), &program).unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new(program);
         command.uid(65_534).gid(65_534).current_dir("/");
-        let _kept = elsewhere.keep();
         command
     } else {
         Command::new(env!("CARGO_BIN_EXE_fmctl"))
@@ -113,7 +112,8 @@ fn a_socket_directory_that_cannot_be_entered_is_found() {
     let ran = Ran::of(command.args(["doctor", "--json", "--offline"]).output().unwrap());
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
     let findings = ran.json()["findings"].take();
-    let found = findings.as_array().unwrap().iter().find(|it| it["check"] == "socket-directory").unwrap().clone();
+    let found =
+        findings.as_array().unwrap().iter().find(|it| it["check"] == "socket-directory").unwrap().clone();
     assert_eq!((ran.status, &found["level"]), (1, &"fail".into()), "{findings}");
     assert!(found["found"].as_str().unwrap().contains(&directory.display().to_string()), "{found}");
 }

@@ -81,7 +81,7 @@ fn what_passes_is_told_with_its_outcome() {
     assert_eq!((&set["outcome"], &set["alarm_id"]), (&"ok".into(), &ALARM_ID.into()));
     assert!(set["uid"].is_u64() && set["at"].is_string() && set["n"].is_u64(), "{set}");
     let delivered = find("delivery", "host=a", "kind", "clear");
-    assert_eq!((&delivered["outcome"], &delivered["domain"]), (&"delivered".into(), &"platform".into()));
+    assert_eq!((&delivered["outcome"], &delivered["domain"]), (&"done".into(), &"platform".into()));
     assert_eq!(find("clear", "host=nobody", "outcome", "FM_ERR_ENTITY_NOT_FOUND")["event"], "clear");
     sim.stop().unwrap();
     node.client.set(alarm("host=b")).unwrap();

@@ -1,21 +1,19 @@
-//! What goes to one controller, in numbers: for the status, and for metrics.
+//! What goes to one controller now and has gone lately, for the status. What is counted since the start is in
+//! `metrics`.
 //!
 //! Invariant: counting takes no lock that a request could wait for longer than another's count.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Seconds over which the rate is taken.
 const SECONDS: usize = 60;
 
-/// The counts of one controller since the agent's start.
+/// The traffic of one controller.
 #[derive(Debug)]
 pub struct Traffic {
     in_flight: AtomicUsize,
-    delivered: AtomicU64,
-    rejected: AtomicU64,
-    again: AtomicU64,
     started: Instant,
     lately: Mutex<Lately>,
 }
@@ -42,9 +40,6 @@ impl Default for Traffic {
     fn default() -> Self {
         Self {
             in_flight: AtomicUsize::new(0),
-            delivered: AtomicU64::new(0),
-            rejected: AtomicU64::new(0),
-            again: AtomicU64::new(0),
             started: Instant::now(),
             lately: Mutex::new(Lately { counts: [0; SECONDS], second: 0 }),
         }
@@ -58,41 +53,14 @@ impl Traffic {
         UnderWay(self)
     }
 
-    /// The controller has taken a request.
-    pub fn count_delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
+    /// A request has left the queue.
+    pub fn count_finished(&self) {
         self.count_lately(self.started.elapsed().as_secs());
-    }
-
-    /// The controller has refused a request for good.
-    pub fn count_rejected(&self) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
-        self.count_lately(self.started.elapsed().as_secs());
-    }
-
-    /// An attempt failed; the request goes again.
-    pub fn count_again(&self) {
-        self.again.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Requests under way.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Requests that the controller has taken.
-    pub fn delivered(&self) -> u64 {
-        self.delivered.load(Ordering::Relaxed)
-    }
-
-    /// Requests that the controller has refused for good.
-    pub fn rejected(&self) -> u64 {
-        self.rejected.load(Ordering::Relaxed)
-    }
-
-    /// Attempts that failed and were, or will be, made again.
-    pub fn again(&self) -> u64 {
-        self.again.load(Ordering::Relaxed)
     }
 
     /// Requests that left the queue a second, over the last minute, or since the start if that is shorter.

@@ -92,7 +92,7 @@ fn lets_through(filter: &Filter, event: &Value) -> bool {
 fn line(event: &Value, out: &Out) -> String {
     let outcome = text(&event["outcome"]);
     let mark = match outcome.as_str() {
-        "ok" | "delivered" => Mark::Good,
+        "ok" | "done" => Mark::Good,
         "again" => Mark::Warn,
         _ => Mark::Bad,
     };

@@ -1,8 +1,8 @@
 //! An attempt, told to those who watch.
 //!
 //! The event, all keys stable: `event` is `delivery`; with `alarm_id`, `entity_instance_id`, `domain`, `seq`,
-//! `kind` as in the queue, `outcome` (`delivered`; `refused`: for good; `again`: goes again; `down`: the
-//! controller cannot be used, it waits), `reason` (null when delivered), `ms`.
+//! `kind` as in the queue, `outcome` (`done`; `rejected`: refused for good; `again`: goes again; `down`:
+//! the controller cannot be used, it waits), `reason` (null when done), `ms`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,17 +41,16 @@ impl Told {
 
     /// Tells what became of it.
     pub(super) fn tell(self, outcome: &Outcome) {
-        let (word, reason) = match outcome {
-            Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => ("refused", Some(answer)),
-            Outcome::Finished { .. } => ("delivered", None),
-            Outcome::Again(failure) => ("again", Some(&failure.reason)),
-            Outcome::Down(failure) => ("down", Some(&failure.reason)),
+        let reason = match outcome {
+            Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => Some(answer),
+            Outcome::Finished { .. } => None,
+            Outcome::Again(failure) | Outcome::Down(failure) => Some(&failure.reason),
         };
         let more = json!({
             "domain": self.domain.name(),
             "seq": self.seq,
             "kind": self.kind,
-            "outcome": word,
+            "outcome": outcome.name(),
             "reason": reason,
             "ms": u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         });

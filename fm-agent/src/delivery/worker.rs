@@ -17,6 +17,7 @@ use super::outcome::{Outcome, attempt, needs_standing};
 use super::told::Told;
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
+use crate::metrics::Metrics;
 use crate::passing::Passing;
 use crate::store::{Report, Store, StoreError};
 
@@ -47,6 +48,7 @@ pub struct Worker {
     more: bool,
     /// When to read again after the store could not be read.
     read_again_at: Option<Instant>,
+    metrics: Arc<Metrics>,
 }
 
 /// An attempt that has ended.
@@ -67,6 +69,7 @@ impl Worker {
         store: Arc<Store>,
         controller: Controller,
         max_in_flight: usize,
+        metrics: Arc<Metrics>,
         passing: Arc<Passing>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
@@ -83,6 +86,7 @@ impl Worker {
             read_up_to: 0,
             more: true,
             read_again_at: None,
+            metrics,
         })
     }
 
@@ -168,6 +172,7 @@ impl Worker {
     }
 
     fn ended(&mut self, Ended { seq, outcome, recorded }: Ended) {
+        self.metrics.delivered(self.domain.name(), outcome.name());
         match (outcome, recorded) {
             (Outcome::Finished { unclear, .. }, Ok(())) => {
                 self.controller.health.succeeded();
@@ -247,7 +252,9 @@ async fn deliver(
             tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
             Outcome::Again(Failure::retry(reason).in_doubt(true))
         });
-    count(&controller, &outcome);
+    if matches!(outcome, Outcome::Finished { .. }) {
+        controller.traffic.count_finished();
+    }
     if let Some(told) = told {
         told.tell(&outcome);
     }
@@ -266,14 +273,6 @@ async fn deliver(
         Outcome::Again(_) | Outcome::Down(_) => Ok(()),
     };
     Ended { seq, outcome, recorded }
-}
-
-fn count(controller: &Controller, outcome: &Outcome) {
-    match outcome {
-        Outcome::Finished { report: Report::Rejected { .. }, .. } => controller.traffic.count_rejected(),
-        Outcome::Finished { .. } => controller.traffic.count_delivered(),
-        Outcome::Again(_) | Outcome::Down(_) => controller.traffic.count_again(),
-    }
 }
 
 /// Until this moment; without one, for ever.

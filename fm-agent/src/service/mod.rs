@@ -12,8 +12,8 @@
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
 mod admin;
-mod connections;
 mod listing;
+mod measure;
 mod merge;
 mod passage;
 mod read;
@@ -31,9 +31,9 @@ use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 
 use self::admin::Administrators;
-pub use self::connections::{Connections, Opened};
 use crate::backend::{Controller, Link};
 use crate::config::{AgentConfig, Domain, Durability};
+use crate::metrics::Metrics;
 use crate::passing::Passing;
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
@@ -53,7 +53,7 @@ pub struct Service {
     started: Instant,
     administrators: Administrators,
     passing: Arc<Passing>,
-    connections: Connections,
+    metrics: Arc<Metrics>,
 }
 
 /// One call: who waits for it, and for how long.
@@ -77,6 +77,7 @@ impl Service {
         router: Router,
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
+        metrics: Arc<Metrics>,
         passing: Arc<Passing>,
     ) -> Self {
         Self {
@@ -88,14 +89,14 @@ impl Service {
             durability: config.durability,
             started: Instant::now(),
             administrators: Administrators::of_this_agent(),
+            metrics,
             passing,
-            connections: Connections::default(),
         }
     }
 
-    /// The callers that are connected.
-    pub fn connections(&self) -> &Connections {
-        &self.connections
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Gives a request of this user its place in the order; what is returned becomes its answer.

@@ -5,8 +5,9 @@
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
-//! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`,
-//! `refused`, `attempts_again` (counts since the agent's start; null for a record that is here). Times are UTC.
+//! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
+//! (since the agent's start); these three are null for a record that is here. Times are UTC. `store` is an object
+//! with `state_dir`, `bytes` (of its files) and `free_bytes` (of its file system).
 
 use serde_json::{Value, json};
 
@@ -47,9 +48,7 @@ impl Service {
                 "rejected": waiting.rejected,
                 "in_flight": traffic.map(|traffic| traffic.in_flight()),
                 "per_second": traffic.map(|traffic| traffic.per_second()),
-                "delivered": traffic.map(|traffic| traffic.delivered()),
-                "refused": traffic.map(|traffic| traffic.rejected()),
-                "attempts_again": traffic.map(|traffic| traffic.again()),
+                "delivered": traffic.map(|_| self.metrics.deliveries(domain.name(), "done")),
                 "compared": match link {
                     Link::Standalone => Value::Null,
                     Link::Controller(controller) => compared(controller.health.resync().last()),
@@ -64,10 +63,22 @@ impl Service {
                 Durability::Power => "power",
                 Durability::Process => "process",
             },
-            "connections": self.connections.open(),
+            "connections": self.metrics.open_connections(),
             "domains": domains,
+            "store": self.store_status()?,
         });
         Ok(status.to_string())
+    }
+}
+
+impl Service {
+    fn store_status(&self) -> Result<Value, StoreError> {
+        let usage = self.store.usage()?;
+        Ok(json!({
+            "state_dir": self.store.directory().display().to_string(),
+            "bytes": usage.bytes,
+            "free_bytes": usage.free_bytes,
+        }))
     }
 }
 

@@ -24,6 +24,7 @@ mod schema;
 mod settle;
 mod tables;
 mod tokens;
+mod usage;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 pub use check::{Checked, check};
 pub use error::{StoreError, StoreErrorKind};
@@ -46,6 +48,7 @@ pub use model::{
     RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
+pub use usage::Usage;
 pub use writer::{Submitted, Writer};
 
 /// The database in the state directory.
@@ -66,6 +69,8 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
+    /// Where commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or
@@ -77,6 +82,7 @@ pub struct Store {
     /// The way to look at it.
     pub reader: Reader,
     wakes: BTreeMap<Domain, Arc<Notify>>,
+    directory: PathBuf,
 }
 
 impl Store {
@@ -108,7 +114,7 @@ impl Store {
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
         let reader = Reader::open(&options.state_dir.join(DATABASE))?;
         let writer = Writer::start(connection, lock, here, options, wakes.clone())?;
-        Ok(Self { writer, reader, wakes })
+        Ok(Self { writer, reader, wakes, directory: options.state_dir.clone() })
     }
 
     /// What is signalled when a request for this domain has been committed.
