@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::refused::as_nobody;
 use crate::run::{Ran, command};
 use crate::support::{Node, alarm, controller};
 
@@ -25,7 +26,10 @@ impl Findings {
     pub(crate) fn with(node: &Node, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = command(&node.socket());
         command.envs(variables.iter().copied()).args(["--json", "--timeout", "5", "doctor", "--config"]);
-        let ran = Ran::of(command.arg(configuration(node)).args(arguments).output().unwrap());
+        Self::in_answer(Ran::of(command.arg(configuration(node)).args(arguments).output().unwrap()))
+    }
+
+    fn in_answer(ran: Ran) -> Self {
         let all = ran.json()["findings"].as_array().unwrap().clone();
         let failed = all.iter().any(|finding| finding["level"] == "fail");
         assert_eq!(ran.status, i32::from(failed), "{ran:?}");
@@ -167,15 +171,24 @@ fn a_file_in_the_place_of_the_state_directory() {
     assert!(level == "fail" && found.contains("is no directory"), "{}: {found}", below.display());
 }
 
-/// A file system that nobody can write to, not even root.
+/// Looked at as its owner, who is not root: root may write everywhere.
 #[test]
 fn a_state_directory_that_cannot_be_written() {
     let node = Node::prepare("");
-    let state = node.state_dir().display().to_string();
-    configure(&node, |text| text.replace(&state, "/proc/fm-agent-state"));
-    let findings = Findings::of(&node, &[]);
+    let state = node.state_dir();
+    fs::create_dir(&state).unwrap();
+    let mut command = if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&state, Some(65_534), None).unwrap();
+        as_nobody(&node)
+    } else {
+        command(&node.socket())
+    };
+    fs::set_permissions(&state, Permissions::from_mode(0o500)).unwrap();
+    let ran = command.args(["--json", "doctor", "--config"]).arg(configuration(&node)).output().unwrap();
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    let findings = Findings::in_answer(Ran::of(ran));
     let (level, found) = findings.level("state-directory");
-    assert!(level == "fail" && found.contains("cannot make it in /proc"), "{found}");
+    assert!(level == "fail" && found.contains("cannot be written"), "{found}");
 }
 
 #[test]

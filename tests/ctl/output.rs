@@ -32,11 +32,11 @@ fn on_terminal(node: &Node, columns: u16, variables: &[(&str, &str)], arguments:
 fn colour_and_width_are_for_terminals() {
     let node = Node::start("");
     node.client.set(Alarm { reason_text: "word ".repeat(60), ..alarm("host=a") }).unwrap();
-    let told = on_terminal(&node, 70, &[], &["alarms"]);
+    let told = on_terminal(&node, 100, &[], &["alarms"]);
     assert!(told.contains("\x1b[31mmajor"), "{told:?}");
-    let plain = on_terminal(&node, 70, &[("NO_COLOR", "1")], &["alarms"]);
+    let plain = on_terminal(&node, 100, &[("NO_COLOR", "1")], &["alarms"]);
     assert!(!plain.contains('\x1b') && plain.contains('…'), "{plain:?}");
-    assert!(plain.lines().all(|line| line.chars().count() <= 70), "{plain:?}");
+    assert!(plain.lines().all(|line| line.chars().count() <= 100), "{plain:?}");
     let piped = fmctl(&node, &["alarms"]).ok().out;
     assert!(
         !piped.contains('\x1b') && !piped.contains('…') && piped.contains(&"word ".repeat(59)),
@@ -44,7 +44,7 @@ fn colour_and_width_are_for_terminals() {
     );
     let forced = fmctl(&node, &["--color", "always", "alarms"]).ok().out;
     assert!(forced.contains("\x1b[31mmajor"), "{forced:?}");
-    let never = on_terminal(&node, 70, &[], &["--color", "never", "alarms"]);
+    let never = on_terminal(&node, 100, &[], &["--color", "never", "alarms"]);
     assert!(!never.contains('\x1b'), "{never:?}");
 }
 

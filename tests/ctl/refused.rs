@@ -51,7 +51,7 @@ fn the_socket_for_administrators_is_used_where_it_is_named() {
 }
 
 /// `fmctl` as a user who owns nothing, in a place where that user can run it.
-fn as_nobody(node: &Node) -> Command {
+pub(crate) fn as_nobody(node: &Node) -> Command {
     let directory = node.socket().parent().unwrap().to_owned();
     fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
     let program = directory.join("fmctl");

@@ -126,9 +126,9 @@ fn tell(message: &str) {
     let _gone = writeln!(io::stderr(), "fmctl: {message}");
 }
 
-/// An answer of the agent, read.
+/// An answer of the agent, read: an object.
 fn read(answer: &str) -> Result<Value, Failure> {
-    Ok(serde_json::from_str(answer)?)
+    Ok(Value::Object(serde_json::from_str(answer)?))
 }
 
 /// An alarm of the agent's JSON with its time as a text.

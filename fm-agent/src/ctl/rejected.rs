@@ -62,8 +62,8 @@ fn list(agent: &Agent, filter: &Filter, limit: usize, out: &mut Out) -> Result<(
 }
 
 fn show(agent: &Agent, seq: i64, out: &mut Out) -> Result<(), Failure> {
-    let mut page = read(&agent.admin.rejected(seq.saturating_sub(1), 1)?)?;
-    let mut entry = page["rejected"][0].take();
+    let page = read(&agent.admin.rejected(seq.saturating_sub(1), 1)?)?;
+    let mut entry = page["rejected"][0].clone();
     if entry["alarm"].is_object() {
         entry["alarm"] = timed(entry["alarm"].take());
     }

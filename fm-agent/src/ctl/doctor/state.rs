@@ -30,7 +30,9 @@ pub(super) fn check(
             let advice = "Move the file away, or set agent.state_dir: the agent does not start.";
             return findings.fail("state-directory", &shown, "is no directory", advice);
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return missing(directory, &shown, findings),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return missing(directory, &shown, findings);
+        }
         Err(error) => {
             let advice = "Look at the directories above it, or run fmctl as root.";
             return findings.fail(
