@@ -11,6 +11,7 @@ mod commands;
 mod data;
 mod doctor;
 mod doctor_network;
+mod documents;
 mod output;
 mod refused;
 mod run;
