@@ -27,6 +27,7 @@ use crate::config::{AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
 use crate::metrics::{Metrics, Scraped, Server};
+use crate::passing::Passing;
 use crate::route::Router;
 use crate::service::Service;
 use crate::store::{KeepRejected, Store, StoreOptions};
@@ -115,12 +116,14 @@ async fn serve(
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
+    let passing = Arc::new(Passing::default());
     let service = Arc::new(Service::new(
         Arc::clone(&store),
         router,
         links.clone(),
         &config.agent,
         Arc::clone(&metrics),
+        Arc::clone(&passing),
     ));
     let reader = match config.metrics.listen.address() {
         Some(address) => {
@@ -142,7 +145,8 @@ async fn serve(
         let healer = Healer::new(*domain, Arc::clone(&store), controller.clone(), spread);
         parts.spawn(healer.run(stopping.clone()));
         let most = domain_config.max_in_flight.get();
-        let worker = Worker::new(*domain, store, controller, most, Arc::clone(&metrics)).await?;
+        let (metrics, passing) = (Arc::clone(&metrics), Arc::clone(&passing));
+        let worker = Worker::new(*domain, store, controller, most, metrics, passing).await?;
         parts.spawn(worker.run(stopping.clone()));
     }
     if let Some(server) = reader {
@@ -179,6 +183,7 @@ async fn serve(
         tracing::info!("stopping: what waits stays on disk");
     }
     stopping.cancel();
+    passing.close();
     let drained = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
         drained = timeout(config.agent.shutdown_grace_ms.duration(), drained) => {

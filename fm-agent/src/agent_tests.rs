@@ -125,6 +125,7 @@ impl Inside {
         let controller = Controller {
             backend: faulty.clone(),
             health: Arc::new(Health::new(Domain::Platform, LONGEST_PAUSE)),
+            traffic: Arc::default(),
         };
         let links = [(Domain::Platform, Link::Controller(controller))].into();
         let socket = directory.path().join("a.sock");

@@ -17,9 +17,11 @@ mod fm_manager;
 mod fm_rest_api;
 pub mod health;
 mod http;
+pub mod inspect;
 mod keystone;
 mod link;
 pub mod resync;
+pub mod traffic;
 
 use std::collections::HashSet;
 use std::future::Future;

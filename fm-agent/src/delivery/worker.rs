@@ -18,9 +18,11 @@ use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
 use super::outcome::{Known, Outcome, attempt, needs_standing};
 use super::survey::{self, Survey};
+use super::told::Told;
 use crate::backend::{Controller, Failure, FailureKind, Query};
 use crate::config::Domain;
 use crate::metrics::Metrics;
+use crate::passing::Passing;
 use crate::store::{Report, RequestKind, Store, StoreError};
 
 /// Requests held in memory at most; the rest waits on disk.
@@ -41,6 +43,7 @@ pub struct Worker {
     store: Arc<Store>,
     controller: Controller,
     wake: Arc<Notify>,
+    passing: Arc<Passing>,
     lanes: Lanes,
     limit: InFlightLimit,
     survey: Survey,
@@ -81,6 +84,7 @@ impl Worker {
         controller: Controller,
         max_in_flight: usize,
         metrics: Arc<Metrics>,
+        passing: Arc<Passing>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
@@ -89,6 +93,7 @@ impl Worker {
             store,
             controller,
             wake,
+            passing,
             lanes: Lanes::new(begun),
             begun,
             limit: InFlightLimit::new(max_in_flight),
@@ -213,7 +218,15 @@ impl Worker {
                 _ => false,
             };
             let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
-            under_way.push(Box::pin(deliver(self.domain, store, controller, next, absent)));
+            let told = Told::new(self.domain, &next.request, &self.passing);
+            let attempt = deliver(self.domain, store, controller, next, absent);
+            under_way.push(Box::pin(async move {
+                let ended = attempt.await;
+                if let (Some(told), Ended::Attempt(_, outcome)) = (told, &ended) {
+                    told.tell(outcome);
+                }
+                ended
+            }));
         }
     }
 
@@ -296,6 +309,7 @@ async fn deliver(
     absent: bool,
 ) -> Ended {
     let seq = next.request.seq;
+    let _under_way = controller.traffic.begin();
     let standing = match needs_standing(&next.request.kind) {
         Some(key) => match store.reader.controller_uuid(domain, key).await {
             Ok(standing) => standing,
@@ -314,6 +328,9 @@ async fn deliver(
             tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
             Outcome::Again(Failure::retry(reason).in_doubt(true))
         });
+    if matches!(outcome, Outcome::Finished { .. }) {
+        controller.traffic.count_finished();
+    }
     match &outcome {
         Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => {
             if let Some((uuid, key)) = changed

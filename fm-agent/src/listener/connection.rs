@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use fm_common::ErrorCode;
 use fm_common::protocol::codec::{self, CodecError};
 use fm_common::protocol::{
-    HelloAnswer, MAGIC, MAX_FRAME_BYTES, MAX_HELLO_BYTES, Refusal, RequestHeader, Response, VERSION,
+    HelloAnswer, MAGIC, MAX_FRAME_BYTES, MAX_HELLO_BYTES, NOT_UNDERSTOOD, Refusal, RequestHeader, Response,
+    VERSION,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -181,7 +182,7 @@ async fn exchange(
 }
 
 fn not_understood(error: &CodecError) -> Refusal {
-    let message = format!("this agent does not understand the request: {error}");
+    let message = format!("{NOT_UNDERSTOOD}: {error}");
     // A text that is no UTF-8 is the caller's parameter; all else is a request of another version.
     let code = if error.is_invalid_text() { ErrorCode::InvalidParameter } else { ErrorCode::InvalidRequest };
     Refusal::new(code, message)

@@ -24,7 +24,7 @@ use super::{Call, Pending, Service, invalid, later};
 use crate::backend::resync::Healed;
 use crate::config::Domain;
 use crate::route::Reason;
-use crate::store::{Op, Outcome, Rejected, RequestKind};
+use crate::store::{Op, Outcome, Rejected};
 
 /// Refused requests in one answer at most; their texts may be long, and an answer is one frame.
 const MOST_REJECTED: u32 = 200;
@@ -49,7 +49,10 @@ impl Administrators {
             | Request::Replay { .. }
             | Request::Drop { .. }
             | Request::Explain { .. }
-            | Request::Resync { .. } => true,
+            | Request::Resync { .. }
+            | Request::Queue { .. }
+            | Request::View { .. }
+            | Request::Watch { .. } => true,
             Request::Set(_)
             | Request::SetList(_)
             | Request::Clear(_)
@@ -186,11 +189,7 @@ pub(super) fn healed(healed: Healed) -> Value {
 
 fn entry(rejected: &Rejected) -> Value {
     let request = &rejected.request;
-    let (key, alarm) = match &request.kind {
-        RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => (alarm.key(), Some(alarm)),
-        RequestKind::Clear { key } | RequestKind::Remove { key, .. } => (key.clone(), None),
-        RequestKind::ClearAll { entity_instance_id, .. } => (AlarmKey::new("", entity_instance_id), None),
-    };
+    let (key, alarm) = (request.kind.key(), request.kind.alarm());
     json!({
         "seq": request.seq,
         "domain": rejected.domain.name(),
@@ -205,7 +204,7 @@ fn entry(rejected: &Rejected) -> Value {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends what can fail")]
-fn answer(json: &Value) -> Response {
+pub(super) fn answer(json: &Value) -> Response {
     Ok(Answer::Json(json.to_string()))
 }
 

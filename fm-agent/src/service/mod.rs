@@ -12,8 +12,10 @@
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
 mod admin;
+mod listing;
 mod measure;
 mod merge;
+mod passage;
 mod read;
 mod status;
 mod write;
@@ -32,6 +34,7 @@ use self::admin::Administrators;
 use crate::backend::{Controller, Link};
 use crate::config::{AgentConfig, Domain, Durability};
 use crate::metrics::Metrics;
+use crate::passing::Passing;
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
@@ -49,6 +52,7 @@ pub struct Service {
     durability: Durability,
     started: Instant,
     administrators: Administrators,
+    passing: Arc<Passing>,
     metrics: Arc<Metrics>,
 }
 
@@ -74,6 +78,7 @@ impl Service {
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
         metrics: Arc<Metrics>,
+        passing: Arc<Passing>,
     ) -> Self {
         Self {
             store,
@@ -85,6 +90,7 @@ impl Service {
             started: Instant::now(),
             administrators: Administrators::of_this_agent(),
             metrics,
+            passing,
         }
     }
 
@@ -102,6 +108,7 @@ impl Service {
         if let Err(refusal) = self.administrators.admit(uid, &request) {
             return Box::pin(std::future::ready(Err(refusal)));
         }
+        let to_tell = self.to_tell(&request);
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,
             Request::SetList(alarms) => self.set_list(call, alarms).await,
@@ -131,8 +138,14 @@ impl Service {
                 self.explain(alarm_id, entity_type_id, &entity_instance_id)
             }
             Request::Resync { domain } => self.resync(call, &domain),
+            Request::Queue { domain, after, most } => self.queue(&domain, after, most),
+            Request::View { alarm_id, entity_instance_id, after, most } => {
+                self.view(alarm_id, &entity_instance_id, after, most)
+            }
+            Request::Watch { run, after, most } => self.watch(call, run, after, most),
         };
-        begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))))
+        let pending = begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))));
+        self.telling(to_tell, uid, pending)
     }
 
     /// The controller of a domain; `None` when the record is here.

@@ -137,6 +137,25 @@ pub enum RequestKind {
     },
 }
 
+impl RequestKind {
+    /// The alarm that it is about; of a clear-all, the entity without an alarm id.
+    pub fn key(&self) -> AlarmKey {
+        match self {
+            Self::Raise { alarm, .. } | Self::Log { alarm, .. } => alarm.key(),
+            Self::Clear { key } | Self::Remove { key, .. } => key.clone(),
+            Self::ClearAll { entity_instance_id, .. } => AlarmKey::new("", entity_instance_id),
+        }
+    }
+
+    /// The alarm or log as the caller wrote it, where it has one.
+    pub fn alarm(&self) -> Option<&Alarm> {
+        match self {
+            Self::Raise { alarm, .. } | Self::Log { alarm, .. } => Some(alarm),
+            Self::Clear { .. } | Self::Remove { .. } | Self::ClearAll { .. } => None,
+        }
+    }
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {

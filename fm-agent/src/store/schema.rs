@@ -127,6 +127,11 @@ const MIGRATIONS: &[&str] = &[
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
 const BUSY_TIMEOUT_MS: i64 = 2000;
 
+/// The newest version of the schema that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// Opens the database for writing and brings its schema up to date.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
     create(path)?;
@@ -156,7 +161,7 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(no_checkpoint, true)?;
     let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if applied > known {
         let reason = format!(
             "the schema has version {applied}, this program knows {known}: it was written by a newer fm-agent; \

@@ -48,7 +48,7 @@ impl Client {
     }
 }
 
-fn json(answer: Answer) -> Result<String, ClientError> {
+pub(super) fn json(answer: Answer) -> Result<String, ClientError> {
     match answer {
         Answer::Json(text) => Ok(text),
         other => Err(unexpected(&other)),

@@ -17,6 +17,7 @@ mod admin;
 mod connection;
 mod detached;
 mod error;
+mod inspect;
 mod pool;
 
 use std::env;

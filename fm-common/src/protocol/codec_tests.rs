@@ -90,6 +90,29 @@ fn requests_are_frozen() {
             "0e073130302e31303104686f737407686f73743d6331".to_owned(),
         ),
         (Request::Resync { domain: "platform".into() }, "0f08706c6174666f726d".to_owned()),
+        (
+            Request::Queue { domain: "platform".into(), after: 3, most: 100 },
+            "1008706c6174666f726d0664".to_owned(),
+        ),
+        (
+            Request::View {
+                alarm_id: "100.101".into(),
+                entity_instance_id: String::new(),
+                after: Some(key()),
+                most: 100,
+            },
+            format!("11073130302e3130310001{key_hex}64"),
+        ),
+        (
+            Request::View {
+                alarm_id: String::new(),
+                entity_instance_id: "host=c1".into(),
+                after: None,
+                most: 1,
+            },
+            format!("1100{entity_hex}0001"),
+        ),
+        (Request::Watch { run: 300, after: 2, most: 100 }, "12fb2c010264".to_owned()),
     ] {
         let frame = request_frame(&request);
         let length = u32::try_from(frame.len() - 4).unwrap();
