@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::message::{Hello, HelloAnswer, Request, RequestHeader, Response};
 use super::{LENGTH_BYTES, MAX_FRAME_BYTES};
+use crate::alarm::{Alarm, AlarmKey};
 
 fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_FRAME_BYTES>()
@@ -124,6 +125,37 @@ pub fn decode_request_header(payload: &[u8]) -> Result<(RequestHeader, &[u8]), C
 /// Reads the body of a request.
 pub fn decode_request(body: &[u8]) -> Result<Request, CodecError> {
     decode_all(body)
+}
+
+/// What a request will cost its reader, known before it is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// Alarms or keys in it; 1 for what is no list.
+    pub entries: usize,
+    /// Bytes of memory that it takes decoded, about, its texts aside: those are as long as in the frame.
+    pub bytes: usize,
+}
+
+/// Weighs the body of a request. A short frame can hold a list that is many times longer decoded. What is
+/// no valid body weighs little: decoding says what is wrong with it.
+pub fn weigh(body: &[u8]) -> Weight {
+    const SET_LIST: u32 = 1;
+    const CLEAR_LIST: u32 = 4;
+    let one = Weight { entries: 1, bytes: size_of::<Request>() };
+    let Ok((kind, used)) = bincode::decode_from_slice::<u32, _>(body, config()) else { return one };
+    let entry = match kind {
+        SET_LIST => size_of::<Alarm>(),
+        CLEAR_LIST => size_of::<AlarmKey>(),
+        _ => return one,
+    };
+    match bincode::decode_from_slice::<u64, _>(&body[used..], config()) {
+        // Each entry has at least a byte, whatever the length says.
+        Ok((entries, _)) => {
+            let entries = usize::try_from(entries).unwrap_or(usize::MAX).min(body.len()).max(1);
+            Weight { entries, bytes: entries.saturating_mul(entry) }
+        }
+        Err(_) => one,
+    }
 }
 
 /// Appends the frame of a response to the request with this id.

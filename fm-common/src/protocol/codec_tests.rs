@@ -191,3 +191,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_is_weighed_before_it_is_decoded() {
+    let weight = |request: &Request| {
+        let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+        let mut frame = Vec::new();
+        encode_request(&mut frame, &header, request).unwrap();
+        weigh(decode_request_header(&frame[LENGTH_BYTES..]).unwrap().1)
+    };
+    let keys = |number| vec![AlarmKey::new("1", "a"); number];
+    let clears = weight(&Request::ClearList(keys(3000)));
+    assert_eq!(clears, Weight { entries: 3000, bytes: 3000 * size_of::<AlarmKey>() });
+    let sets = weight(&Request::SetList(vec![alarm(); 5]));
+    assert_eq!(sets, Weight { entries: 5, bytes: 5 * size_of::<Alarm>() });
+    for one in [Request::Set(alarm()), Request::Clear(AlarmKey::new("1", "a")), Request::Ping] {
+        assert_eq!(weight(&one).entries, 1);
+    }
+    // A length that lies, and bytes that are nothing.
+    assert_eq!(weigh(&[4, 253, 255, 255, 255, 255, 255, 255, 255, 255]).entries, 10);
+    assert_eq!(weigh(&[]).entries, 1);
+    assert_eq!(weigh(&[4]).entries, 1);
+}
