@@ -109,7 +109,7 @@ async fn serve(
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
         },
     })?);
-    let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
+    let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections.get())
         .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent));
