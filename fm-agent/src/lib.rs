@@ -5,11 +5,15 @@
 //!
 //! It must not speak C or Python: that is the bindings' business.
 
+pub mod access;
 pub mod agent;
+pub mod audit;
 pub mod backend;
+pub mod caller;
 pub mod config;
 pub mod delivery;
 pub mod listener;
 pub mod route;
+pub mod seldom;
 pub mod service;
 pub mod store;
