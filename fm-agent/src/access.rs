@@ -25,7 +25,7 @@ use crate::caller::{Caller, Door};
 use crate::config::{AccessConfig, Principal};
 
 /// For how long what names mean is taken as known.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// How long a caller waits for a name to be looked up, at most.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
 

@@ -18,16 +18,20 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use fm_common::paths;
 use nix::unistd::geteuid;
-use tokio::task::JoinSet;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{self, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+use crate::audit::Audit;
 use crate::backend::Link;
-use crate::config::{AgentConfig, Config, Domain};
+use crate::caller::Door;
+use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
-use crate::listener::{Listener, bind};
+use crate::listener::{Listener, Shares, SocketFile, bind};
 use crate::route::Router;
-use crate::service::Service;
+use crate::service::{Border, Service};
 use crate::store::{KeepRejected, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
@@ -35,6 +39,8 @@ use crate::store::{KeepRejected, Store, StoreOptions};
 pub struct Places {
     /// The Unix socket.
     pub socket: PathBuf,
+    /// The Unix socket for administrators.
+    pub admin_socket: PathBuf,
     /// The directory of the store.
     pub state_dir: PathBuf,
     /// Whether everybody on the node may connect, or this user only.
@@ -63,6 +69,8 @@ impl Places {
                 }
             },
         };
+        let admin_named = config.admin_socket.clone().or_else(|| variable(paths::ADMIN_SOCKET_VARIABLE));
+        let admin_socket = admin_named.unwrap_or_else(|| paths::admin_socket(&socket));
         let state_dir = match (config.state_dir.clone(), is_root) {
             (Some(path), _) => path,
             (None, true) => PathBuf::from(paths::SYSTEM_STATE_DIR),
@@ -74,7 +82,7 @@ impl Places {
                 }
             }
         };
-        Ok(Self { socket, state_dir, everybody: is_root })
+        Ok(Self { socket, admin_socket, state_dir, everybody: is_root })
     }
 }
 
@@ -109,10 +117,12 @@ async fn serve(
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
         },
     })?);
-    let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections.get())
-        .context("cannot watch the socket")?;
+    let access = look_up(config.access.clone()).await?;
+    let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
+    let listeners = listen(config, places)?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
-    let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent));
+    let border = Border { access: Arc::clone(&access), audit: Arc::clone(&audit) };
+    let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent, border));
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -126,13 +136,17 @@ async fn serve(
         let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
         parts.spawn(worker.run(stopping.clone()));
     }
-    parts.spawn(listener.run(service, stopping.clone()));
+    for listener in listeners {
+        parts.spawn(listener.run(Arc::clone(&service), stopping.clone()));
+    }
+    parts.spawn(heed_hangups(access, Arc::clone(&audit), stopping.clone())?);
     for (domain, link) in &links {
         tracing::info!(%domain, backend = link.name(), "domain configured");
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         socket = %places.socket.display(),
+        admin_socket = %places.admin_socket.display(),
         state_dir = %places.state_dir.display(),
         "ready"
     );
@@ -159,16 +173,67 @@ async fn serve(
         }
         () = hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about at the next start"),
     }
-    if let Err(error) = fs::remove_file(&places.socket) {
-        tracing::warn!(%error, socket = %places.socket.display(), "the socket could not be removed");
+    for socket in [&places.socket, &places.admin_socket] {
+        if let Err(error) = fs::remove_file(socket) {
+            tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
+        }
     }
     store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
+    task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")?;
     tracing::info!("stopped");
     ensure!(
         !broken,
         "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost"
     );
     Ok(())
+}
+
+/// The rules, with their names looked up where that may take its time.
+async fn look_up(rules: AccessConfig) -> anyhow::Result<Arc<Access>> {
+    let looked_up = task::spawn_blocking(move || Access::new(rules)).await;
+    Ok(Arc::new(looked_up.context("cannot look up the names in the access table")?))
+}
+
+/// Both sockets, ready for callers.
+fn listen(config: &Config, places: &Places) -> anyhow::Result<Vec<Listener>> {
+    let (agent, everybody) = (&config.agent, places.everybody);
+    ensure!(
+        places.socket != places.admin_socket,
+        "agent.admin_socket: is the socket of all callers, {}: name another",
+        places.socket.display()
+    );
+    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
+    let main = SocketFile::main(&places.socket, everybody, agent)?;
+    let admin = SocketFile::admin(&places.admin_socket, everybody, agent, &config.access)?;
+    [(Door::Main, main), (Door::Admin, admin)]
+        .into_iter()
+        .map(|(door, file)| {
+            let most = agent.max_connections.get();
+            Listener::new(bind(&file)?, door, most, Arc::clone(&shares)).context("cannot watch the socket")
+        })
+        .collect()
+}
+
+/// Opens the audit file and looks names up again at each SIGHUP.
+fn heed_hangups(
+    access: Arc<Access>,
+    audit: Arc<Audit>,
+    stopping: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangups = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                received = hangups.recv() => if received.is_none() { return },
+                () = stopping.cancelled() => return,
+            }
+            tracing::info!(
+                "SIGHUP: the audit file is opened anew, names in the access table are looked up again"
+            );
+            audit.reopen();
+            access.reload().await;
+        }
+    })
 }
 
 fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {

@@ -122,7 +122,9 @@ const CALLER: &str = "FM_TEST_CALLER_SOCKET";
 fn as_another_user() {
     let Some(socket) = std::env::var_os(CALLER) else { return };
     let client = Client::new(Options {
-        socket: Some(socket.into()),
+        socket: Some(socket.clone().into()),
+        // The administrators' own socket is closed to other users as a file.
+        admin_socket: Some(socket.into()),
         write_timeout: Duration::from_secs(20),
         read_timeout: Duration::from_secs(20),
         ..Options::default()

@@ -58,7 +58,7 @@ impl AuditFile {
         Ok(Self { queue, counters, overrun })
     }
 
-    pub(super) fn write(&self, line: String) {
+    pub(super) fn write(&self, line: &str) {
         let line = format!("{} {line}\n", Timestamp::now().to_iso());
         if self.queue.try_send(Message::Line(line)).is_err() {
             self.counters.lost.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Writer {
         let preface = usize::from(untold > 0);
         text.extend(lines.iter().map(String::as_str));
         let (written, result) = self.append(text.as_bytes());
-        let whole = text.as_bytes()[..written].iter().filter(|byte| **byte == b'\n').count();
+        let whole = text.as_bytes()[..written].split(|byte| *byte == b'\n').count() - 1;
         if whole >= preface {
             self.untold = 0;
         }
@@ -180,15 +180,14 @@ impl Writer {
             io::Result::Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
         };
         let current = self.file.take().filter(|file| same(file).unwrap_or(false));
-        let file = match current {
-            Some(file) => file,
-            None => {
-                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-                if file.metadata()?.len() == 0 {
-                    self.cut = false;
-                }
-                file
+        let file = if let Some(file) = current {
+            file
+        } else {
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+            if file.metadata()?.len() == 0 {
+                self.cut = false;
             }
+            file
         };
         Ok(self.file.insert(file))
     }

@@ -77,14 +77,14 @@ impl Audit {
     }
 
     /// Writes a line.
-    pub fn write(&self, line: Line) {
+    pub fn write(&self, line: &Line) {
         match &self.to {
             To::Nowhere => {}
             To::Log => {
                 self.counters.written.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 tracing::info!(target: TARGET, "{}", line.0);
             }
-            To::File(file) => file.write(line.0),
+            To::File(file) => file.write(&line.0),
         }
     }
 

@@ -37,16 +37,16 @@ fn the_file_is_for_its_owner_and_follows_a_rotation() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.log");
     let audit = audit(&path);
-    audit.write(Line::new("set", &origin("one")));
+    audit.write(&Line::new("set", &origin("one")));
     audit.flush();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let old = directory.path().join("audit.log.1");
     fs::rename(&path, &old).unwrap();
-    audit.write(Line::new("set", &origin("two")));
+    audit.write(&Line::new("set", &origin("two")));
     audit.flush();
     fs::remove_file(&path).unwrap();
     audit.reopen();
-    audit.write(Line::new("set", &origin("three")));
+    audit.write(&Line::new("set", &origin("three")));
     audit.flush();
     assert!(lines(&old).len() == 1 && lines(&old)[0].contains("program=\"one\""));
     assert!(lines(&path).len() == 1 && lines(&path)[0].contains("program=\"three\""));
@@ -60,12 +60,12 @@ fn what_cannot_be_written_is_counted_and_told_in_the_file_later() {
     let path = directory.path().join("later").join("audit.log");
     let audit = audit(&path);
     for _ in 0..3 {
-        audit.write(Line::new("set", &origin("lost")));
+        audit.write(&Line::new("set", &origin("lost")));
     }
     audit.flush();
     assert_eq!(audit.counters().lost.load(Ordering::Relaxed), 3);
     fs::create_dir(path.parent().unwrap()).unwrap();
-    audit.write(Line::new("set", &origin("kept")));
+    audit.write(&Line::new("set", &origin("kept")));
     audit.flush();
     let found = lines(&path);
     assert!(
@@ -80,7 +80,7 @@ fn a_full_disk_holds_nobody_up() {
     // The device that is always full.
     let audit = audit(Path::new("/dev/full"));
     for _ in 0..2 {
-        audit.write(Line::new("set", &origin("lost")));
+        audit.write(&Line::new("set", &origin("lost")));
         audit.flush();
     }
     assert_eq!(audit.counters().lost.load(Ordering::Relaxed), 2);
@@ -91,7 +91,7 @@ fn a_full_disk_holds_nobody_up() {
 fn off_is_off() {
     let audit = Audit::new(&AuditConfig { to: AuditTo::Off }).unwrap();
     assert!(!audit.is_on());
-    audit.write(Line::new("set", &origin("p")));
+    audit.write(&Line::new("set", &origin("p")));
     audit.flush();
     assert_eq!(audit.counters().written.load(Ordering::Relaxed), 0);
 }

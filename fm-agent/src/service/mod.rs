@@ -12,6 +12,7 @@
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
 mod admin;
+mod border;
 mod merge;
 mod read;
 mod status;
@@ -27,11 +28,13 @@ use fm_common::ErrorCode;
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 
-use self::admin::Administrators;
 use crate::backend::{Controller, Link};
+use crate::caller::{Caller, Origin};
 use crate::config::{AgentConfig, Domain, Durability};
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
+
+pub use self::border::Border;
 
 /// The answer to a request that has its place in the order.
 pub type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -46,14 +49,15 @@ pub struct Service {
     ask_limit: Duration,
     durability: Durability,
     started: Instant,
-    administrators: Administrators,
+    border: Border,
 }
 
 /// One call: who waits for it, and for how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Call {
     header: RequestHeader,
     deadline: Instant,
+    origin: Arc<Origin>,
 }
 
 impl Call {
@@ -70,6 +74,7 @@ impl Service {
         router: Router,
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
+        border: Border,
     ) -> Self {
         Self {
             store,
@@ -79,19 +84,47 @@ impl Service {
             ask_limit: config.ask_timeout_ms.duration(),
             durability: config.durability,
             started: Instant::now(),
-            administrators: Administrators::of_this_agent(),
+            border,
         }
     }
 
-    /// Gives a request of this user its place in the order; what is returned becomes its answer.
-    pub async fn begin(self: &Arc<Self>, header: RequestHeader, request: Request, uid: u32) -> Pending {
+    /// Whether callers' groups decide what they may do.
+    pub fn needs_groups(&self) -> bool {
+        self.border.access.needs_groups()
+    }
+
+    /// Gives a request of this caller its place in the order; what is returned becomes its answer.
+    pub async fn begin(
+        self: &Arc<Self>,
+        header: RequestHeader,
+        request: Request,
+        caller: &Arc<Caller>,
+    ) -> Pending {
+        if let Err(refusal) = self.border.admit(&request, caller).await {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
+        let note = self.border.note(&request, caller, &self.router);
+        let pending = self.start(header, request, Arc::clone(&caller.origin)).await;
+        match note {
+            None => pending,
+            Some(note) => Box::pin(async move {
+                let response = pending.await;
+                note.write(&response);
+                response
+            }),
+        }
+    }
+
+    async fn start(
+        self: &Arc<Self>,
+        header: RequestHeader,
+        request: Request,
+        origin: Arc<Origin>,
+    ) -> Pending {
         let timeout = Duration::from_millis(header.timeout_ms.into());
         // The answer has to be with the caller by its deadline.
         let deadline = Instant::now() + timeout.mul_f64(0.9);
-        let call = Call { header, deadline };
-        if let Err(refusal) = self.administrators.admit(uid, &request) {
-            return Box::pin(std::future::ready(Err(refusal)));
-        }
+        let call = Call { header, deadline, origin };
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,
             Request::SetList(alarms) => self.set_list(call, alarms).await,

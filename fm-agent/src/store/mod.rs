@@ -20,6 +20,7 @@ mod reader;
 mod rejected;
 mod schema;
 mod settle;
+mod signed;
 mod tables;
 mod tokens;
 mod writer;
@@ -39,7 +40,7 @@ use crate::config::{Domain, Durability};
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Signature, Signed, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};

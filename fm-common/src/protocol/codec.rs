@@ -127,21 +127,26 @@ pub fn decode_request(body: &[u8]) -> Result<Request, CodecError> {
     decode_all(body)
 }
 
-/// What a request will cost its reader, known before it is decoded.
+/// What a request will cost its reader, known before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weight {
     /// Alarms or keys in it; 1 for what is no list.
     pub entries: usize,
-    /// Bytes of memory that it takes decoded, about, its texts aside: those are as long as in the frame.
+    /// Bytes of memory for its frame and for what that is decoded to, about.
     pub bytes: usize,
 }
 
-/// Weighs the body of a request. A short frame can hold a list that is many times longer decoded. What is
-/// no valid body weighs little: decoding says what is wrong with it.
-pub fn weigh(body: &[u8]) -> Weight {
+/// Bytes at the beginning of a request's frame, without the length, that hold all that [`weigh`] looks at.
+pub const WEIGHED_BYTES: usize = 64;
+
+/// Weighs a request by the first [`WEIGHED_BYTES`] of its frame, or all of a shorter one, and the frame's
+/// length: a short frame can hold a list that is many times longer decoded. What is no valid request weighs
+/// little; decoding says what is wrong with it.
+pub fn weigh(start: &[u8], length: usize) -> Weight {
     const SET_LIST: u32 = 1;
     const CLEAR_LIST: u32 = 4;
-    let one = Weight { entries: 1, bytes: size_of::<Request>() };
+    let one = Weight { entries: 1, bytes: length };
+    let Ok((_, body)) = decode_request_header(start) else { return one };
     let Ok((kind, used)) = bincode::decode_from_slice::<u32, _>(body, config()) else { return one };
     let entry = match kind {
         SET_LIST => size_of::<Alarm>(),
@@ -149,10 +154,10 @@ pub fn weigh(body: &[u8]) -> Weight {
         _ => return one,
     };
     match bincode::decode_from_slice::<u64, _>(&body[used..], config()) {
-        // Each entry has at least a byte, whatever the length says.
+        // Each entry has at least a byte, whatever the list's length says.
         Ok((entries, _)) => {
-            let entries = usize::try_from(entries).unwrap_or(usize::MAX).min(body.len()).max(1);
-            Weight { entries, bytes: entries.saturating_mul(entry) }
+            let entries = usize::try_from(entries).unwrap_or(usize::MAX).min(length).max(1);
+            Weight { entries, bytes: length.saturating_add(entries.saturating_mul(entry)) }
         }
         Err(_) => one,
     }

@@ -193,23 +193,28 @@ proptest! {
 }
 
 #[test]
-fn a_list_is_weighed_before_it_is_decoded() {
+fn a_list_is_weighed_by_its_first_bytes() {
     let weight = |request: &Request| {
-        let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+        let header = RequestHeader { id: u64::MAX, timeout_ms: u32::MAX, detached: true, token: [255; 16] };
         let mut frame = Vec::new();
         encode_request(&mut frame, &header, request).unwrap();
-        weigh(decode_request_header(&frame[LENGTH_BYTES..]).unwrap().1)
+        let payload = &frame[LENGTH_BYTES..];
+        let weight = weigh(&payload[..payload.len().min(WEIGHED_BYTES)], payload.len());
+        (weight.entries, weight.bytes - payload.len())
     };
-    let keys = |number| vec![AlarmKey::new("1", "a"); number];
-    let clears = weight(&Request::ClearList(keys(3000)));
-    assert_eq!(clears, Weight { entries: 3000, bytes: 3000 * size_of::<AlarmKey>() });
+    let clears = weight(&Request::ClearList(vec![AlarmKey::new("1", "a"); 70_000]));
+    assert_eq!(clears, (70_000, 70_000 * size_of::<AlarmKey>()));
     let sets = weight(&Request::SetList(vec![alarm(); 5]));
-    assert_eq!(sets, Weight { entries: 5, bytes: 5 * size_of::<Alarm>() });
+    assert_eq!(sets, (5, 5 * size_of::<Alarm>()));
     for one in [Request::Set(alarm()), Request::Clear(AlarmKey::new("1", "a")), Request::Ping] {
-        assert_eq!(weight(&one).entries, 1);
+        assert_eq!(weight(&one), (1, 0));
     }
     // A length that lies, and bytes that are nothing.
-    assert_eq!(weigh(&[4, 253, 255, 255, 255, 255, 255, 255, 255, 255]).entries, 10);
-    assert_eq!(weigh(&[]).entries, 1);
-    assert_eq!(weigh(&[4]).entries, 1);
+    let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+    let mut lie = Vec::new();
+    append(&mut lie, &header).unwrap();
+    lie.extend([4, 253, 255, 255, 255, 255, 255, 255, 255, 255]);
+    assert_eq!(weigh(&lie, lie.len()).entries, lie.len());
+    assert_eq!(weigh(&[], 7), Weight { entries: 1, bytes: 7 });
+    assert_eq!(weigh(&[255; 64], 64), Weight { entries: 1, bytes: 64 });
 }
