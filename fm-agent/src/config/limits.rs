@@ -14,9 +14,9 @@ pub struct LimitsConfig {
     /// Connections of one user at the same time, 1 to 1000000; more are refused. Default: 5000.
     pub connections_per_user: Count,
     /// Changes of one process that may be under way at the same time, 1 to 1000000; what comes beyond them
-    /// waits in its socket. A list counts by its entries. Default: 256.
+    /// waits in its socket. A list counts by its entries. Default: 128.
     pub requests_per_process: Count,
-    /// Changes of one user that may be under way at the same time, 1 to 1000000. Default: 512.
+    /// Changes of one user that may be under way at the same time, 1 to 1000000. Default: 256.
     pub requests_per_user: Count,
     /// Alarms or keys in one call, 1 to 1000000; a longer list is refused. Default: 10000.
     pub list_entries: Count,
@@ -35,8 +35,8 @@ impl Default for LimitsConfig {
         Self {
             connections_per_process: Count::new(1000),
             connections_per_user: Count::new(5000),
-            requests_per_process: Count::new(256),
-            requests_per_user: Count::new(512),
+            requests_per_process: Count::new(128),
+            requests_per_user: Count::new(256),
             list_entries: Count::new(10_000),
             buffered_bytes_per_process: Bytes(32 * MIB),
             buffered_bytes_per_user: Bytes(64 * MIB),

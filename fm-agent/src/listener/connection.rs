@@ -216,7 +216,7 @@ impl Requests<'_> {
         let memory = self.seat.memory(bytes).await;
         self.frames.forgive();
         let payload = self.frames.payload(length).await?;
-        let places = self.seat.places(if too_many.is_some() { 1 } else { weight.entries }).await;
+        let places = self.seat.places(if too_many.is_some() { 1 } else { weight.places }).await;
         Ok(Some(Arrived { payload, too_many, held: (memory, places) }))
     }
 }

@@ -132,6 +132,9 @@ pub fn decode_request(body: &[u8]) -> Result<Request, CodecError> {
 pub struct Weight {
     /// Alarms or keys in it; 1 for what is no list.
     pub entries: usize,
+    /// How much of its reader it takes, in single changes: a list by its entries, and a list that is asked for
+    /// as so many, because it has to be gathered.
+    pub places: usize,
     /// Bytes of memory for its frame and for what that is decoded to, about.
     pub bytes: usize,
 }
@@ -145,19 +148,22 @@ pub const WEIGHED_BYTES: usize = 64;
 pub fn weigh(start: &[u8], length: usize) -> Weight {
     const SET_LIST: u32 = 1;
     const CLEAR_LIST: u32 = 4;
-    let one = Weight { entries: 1, bytes: length };
+    const LISTS: std::ops::RangeInclusive<u32> = 6..=8;
+    const LIST_PLACES: usize = 16;
+    let one = Weight { entries: 1, places: 1, bytes: length };
     let Ok((_, body)) = decode_request_header(start) else { return one };
     let Ok((kind, used)) = bincode::decode_from_slice::<u32, _>(body, config()) else { return one };
     let entry = match kind {
         SET_LIST => size_of::<Alarm>(),
         CLEAR_LIST => size_of::<AlarmKey>(),
+        list if LISTS.contains(&list) => return Weight { places: LIST_PLACES, ..one },
         _ => return one,
     };
     match bincode::decode_from_slice::<u64, _>(&body[used..], config()) {
         // Each entry has at least a byte, whatever the list's length says.
         Ok((entries, _)) => {
             let entries = usize::try_from(entries).unwrap_or(usize::MAX).min(length).max(1);
-            Weight { entries, bytes: length.saturating_add(entries.saturating_mul(entry)) }
+            Weight { entries, places: entries, bytes: length.saturating_add(entries.saturating_mul(entry)) }
         }
         Err(_) => one,
     }
