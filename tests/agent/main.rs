@@ -12,6 +12,7 @@
 mod access;
 mod admin;
 mod bad_days;
+mod canary;
 mod healing;
 mod hostile;
 mod input;
