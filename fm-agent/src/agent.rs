@@ -30,6 +30,7 @@ use crate::caller::Door;
 use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, Shares, SocketFile, bind};
+use crate::metrics::{Metrics, Scraped, Server};
 use crate::route::Router;
 use crate::service::{Border, Service};
 use crate::store::{KeepRejected, Store, StoreOptions};
@@ -107,6 +108,7 @@ async fn serve(
     stop: CancellationToken,
     hurry: CancellationToken,
 ) -> anyhow::Result<()> {
+    let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
     let store = Arc::new(Store::open(&StoreOptions {
         state_dir: places.state_dir.clone(),
         durability: config.agent.durability,
@@ -116,13 +118,22 @@ async fn serve(
             most: config.agent.max_rejected,
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
         },
+        metrics: Arc::clone(&metrics),
     })?);
     let access = look_up(config.access.clone()).await?;
     let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
     let listeners = listen(config, places)?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let border = Border { access: Arc::clone(&access), audit: Arc::clone(&audit) };
-    let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent, border));
+    let service = Arc::new(Service::new(
+        Arc::clone(&store),
+        router,
+        links.clone(),
+        &config.agent,
+        border,
+        Arc::clone(&metrics),
+    ));
+    let reader = metrics_server(config).await?;
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -133,8 +144,18 @@ async fn serve(
         let (store, controller) = (Arc::clone(&store), controller.clone());
         let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
         parts.spawn(healer.run(stopping.clone()));
-        let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
+        let worker = Worker::new(*domain, store, controller, max_in_flight, Arc::clone(&metrics)).await?;
         parts.spawn(worker.run(stopping.clone()));
+    }
+    if let Some(server) = reader {
+        let address = server.address().map(|address| address.to_string());
+        tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
+        let service = Arc::clone(&service);
+        let scrape = move || -> Scraped {
+            let service = Arc::clone(&service);
+            Box::pin(async move { service.scrape().await })
+        };
+        parts.spawn(server.run(scrape, stopping.clone()));
     }
     for listener in listeners {
         parts.spawn(listener.run(Arc::clone(&service), stopping.clone()));
@@ -173,11 +194,7 @@ async fn serve(
         }
         () = hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about at the next start"),
     }
-    for socket in [&places.socket, &places.admin_socket] {
-        if let Err(error) = fs::remove_file(socket) {
-            tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
-        }
-    }
+    remove_sockets(places);
     store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
     task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")?;
     tracing::info!("stopped");
@@ -212,6 +229,21 @@ fn listen(config: &Config, places: &Places) -> anyhow::Result<Vec<Listener>> {
             Listener::new(bind(&file)?, door, most, Arc::clone(&shares)).context("cannot watch the socket")
         })
         .collect()
+}
+
+fn remove_sockets(places: &Places) {
+    for socket in [&places.socket, &places.admin_socket] {
+        if let Err(error) = fs::remove_file(socket) {
+            tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
+        }
+    }
+}
+
+/// Whoever reads the metrics is served from here, if anybody may.
+async fn metrics_server(config: &Config) -> anyhow::Result<Option<Server>> {
+    let Some(address) = config.metrics.listen.address() else { return Ok(None) };
+    let bound = Server::bind(address).await;
+    Ok(Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?))
 }
 
 /// Opens the audit file and looks names up again at each SIGHUP.

@@ -18,6 +18,7 @@ mod hostile;
 mod input;
 mod lifecycle;
 mod manager;
+mod metrics;
 mod semantics;
 mod standalone;
 mod support;

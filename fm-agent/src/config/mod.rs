@@ -14,6 +14,7 @@ mod backend;
 mod limits;
 mod load;
 mod manager;
+mod metrics;
 mod rest;
 mod types;
 
@@ -30,6 +31,7 @@ pub use backend::BackendConfig;
 pub use limits::{Bytes, Count, LimitsConfig};
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
+pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
 pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub platform: DomainConfig,
     /// The controller of the containerized OpenStack's alarms. Without it they belong to the platform.
     pub openstack: Option<DomainConfig>,
+    /// The figures for Prometheus.
+    pub metrics: MetricsConfig,
     /// The operator's rules on which domain owns an alarm, first match first.
     pub route: Vec<RouteRule>,
 }

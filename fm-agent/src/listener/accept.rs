@@ -68,13 +68,17 @@ impl Listener {
                 Ok((peer, stream)) => match self.admit(&peer) {
                     Ok((place, seat)) => {
                         self.shares.counters().accepted.fetch_add(1, Ordering::Relaxed);
+                        let open = service.metrics().connection();
                         let (service, stop) = (Arc::clone(&service), stop.clone());
                         connections.spawn(async move {
                             serve(stream, peer, &seat, service, stop).await;
-                            drop((place, seat));
+                            drop((place, seat, open));
                         });
                     }
-                    Err(Full(key)) => turn_away(&stream, &peer, key, &full),
+                    Err(Full(key)) => {
+                        service.metrics().connection_refused();
+                        turn_away(&stream, &peer, key, &full);
+                    }
                 },
                 Err(error) => {
                     if let Some(kept_back) = failing.may() {

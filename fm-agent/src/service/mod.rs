@@ -13,6 +13,7 @@
 
 mod admin;
 mod border;
+mod measure;
 mod merge;
 mod read;
 mod status;
@@ -31,6 +32,7 @@ use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 use crate::backend::{Controller, Link};
 use crate::caller::{Caller, Origin};
 use crate::config::{AgentConfig, Domain, Durability};
+use crate::metrics::Metrics;
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
@@ -50,6 +52,7 @@ pub struct Service {
     durability: Durability,
     started: Instant,
     border: Border,
+    metrics: Arc<Metrics>,
 }
 
 /// One call: who waits for it, and for how long.
@@ -75,6 +78,7 @@ impl Service {
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
         border: Border,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
@@ -85,7 +89,13 @@ impl Service {
             durability: config.durability,
             started: Instant::now(),
             border,
+            metrics,
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Whether callers' groups decide what they may do.
