@@ -64,7 +64,7 @@ pub(super) fn alarms(
     let next = |last: Option<&Value>| {
         let after =
             last.map(|last| AlarmKey::new(text(&last["alarm_id"]), &text(&last["entity_instance_id"])));
-        Ok(agent.admin.view(id, entity, after, PAGE)?)
+        Ok(agent.client.view(id, entity, after, PAGE)?)
     };
     let wanted = |alarm: &Value| {
         let state = match state {
@@ -101,7 +101,7 @@ pub(super) fn alarms(
 pub(super) fn queue(agent: &Agent, domain: Option<&str>, limit: usize, out: &mut Out) -> Result<(), Failure> {
     let next = |last: Option<&Value>| {
         let after = last.and_then(|last| last["seq"].as_i64()).unwrap_or(0);
-        Ok(agent.admin.queue(domain.unwrap_or_default(), after, page(limit))?)
+        Ok(agent.client.queue(domain.unwrap_or_default(), after, page(limit))?)
     };
     let (found, more) = pages("queue", limit, next, |_| true)?;
     if out.json {

@@ -23,9 +23,7 @@ mod status;
 mod table;
 mod tail;
 
-use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -38,15 +36,9 @@ use self::args::{Arguments, Command, Common};
 use self::failure::{EX_USAGE, Failure};
 use self::out::Out;
 
-/// Environment variable with the agent's socket for administrators, where it has one of its own.
-const ADMIN_SOCKET_VARIABLE: &str = "FM_AGENT_ADMIN_SOCKET";
-
-/// The ways to the agent.
+/// The way to the agent.
 struct Agent {
-    /// For what callers may ask.
     client: Client,
-    /// For what administrators may ask.
-    admin: Client,
 }
 
 impl Agent {
@@ -58,9 +50,7 @@ impl Agent {
             read_timeout: common.timeout,
             ..env
         };
-        let own = env::var_os(ADMIN_SOCKET_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let admin = Options { socket: own.or_else(|| options.socket.clone()), ..options.clone() };
-        Self { client: Client::new(options), admin: Client::new(admin) }
+        Self { client: Client::new(options) }
     }
 }
 

@@ -45,7 +45,9 @@ impl Told {
         let reason = match outcome {
             Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => Some(answer),
             Outcome::Finished { .. } => None,
-            Outcome::Again(failure) | Outcome::Waits(failure) | Outcome::Down(failure) => Some(&failure.reason),
+            Outcome::Again(failure) | Outcome::Waits(failure) | Outcome::Down(failure) => {
+                Some(&failure.reason)
+            }
         };
         let more = json!({
             "domain": self.domain.name(),

@@ -144,7 +144,7 @@ fn answers(agent: &Agent, path: &Path, findings: &mut Findings) -> Option<Value>
 /// Whether the caller may administer the agent.
 fn administrator(agent: &Agent, findings: &mut Findings) {
     let looked_at = format!("uid {}", geteuid());
-    match agent.admin.queue("", 0, 1) {
+    match agent.client.queue("", 0, 1) {
         Ok(_) => findings.ok("administrator", &looked_at, "may administer the agent"),
         Err(error) if error.code() == ErrorCode::InvalidRequest => {
             let advice = "Run fmctl as root or as the user that runs the agent.";
