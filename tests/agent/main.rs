@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod backlog;
 mod bad_days;
 mod canary;
 mod healing;
