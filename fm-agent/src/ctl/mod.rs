@@ -58,7 +58,10 @@ impl Agent {
             read_timeout: common.timeout,
             ..env
         };
-        let own = env::var_os(ADMIN_SOCKET_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        // A socket on the command line says which agent is meant, for administrators too.
+        let own =
+            env::var_os(ADMIN_SOCKET_VARIABLE).filter(|path| !path.is_empty() && common.socket.is_none());
+        let own = own.map(PathBuf::from);
         let admin = Options { socket: own.or_else(|| options.socket.clone()), ..options.clone() };
         Self { client: Client::new(options), admin: Client::new(admin) }
     }
