@@ -125,25 +125,22 @@ async fn serve(
         Arc::clone(&metrics),
         Arc::clone(&passing),
     ));
-    let reader = match config.metrics.listen.address() {
-        Some(address) => {
-            let bound = Server::bind(address).await;
-            Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?)
-        }
-        None => None,
-    };
+    let reader = metrics_server(config).await?;
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
     for (domain, link) in &links {
         let Link::Controller(controller) = link else { continue };
-        let max_in_flight =
-            config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
+        let domains = config.domains();
+        let domain_config =
+            domains.get(domain).with_context(|| format!("the domain {domain} is not configured"))?;
         let (store, controller) = (Arc::clone(&store), controller.clone());
-        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
+        let spread = domain_config.compare_spread_ms.duration();
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone(), spread);
         parts.spawn(healer.run(stopping.clone()));
         let (metrics, passing) = (Arc::clone(&metrics), Arc::clone(&passing));
-        let worker = Worker::new(*domain, store, controller, max_in_flight, metrics, passing).await?;
+        let most = domain_config.max_in_flight.get();
+        let worker = Worker::new(*domain, store, controller, most, metrics, passing).await?;
         parts.spawn(worker.run(stopping.clone()));
     }
     if let Some(server) = reader {
@@ -200,6 +197,13 @@ async fn serve(
         "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost"
     );
     Ok(())
+}
+
+/// Where the figures are asked for, if they are.
+async fn metrics_server(config: &Config) -> anyhow::Result<Option<Server>> {
+    let Some(address) = config.metrics.listen.address() else { return Ok(None) };
+    let bound = Server::bind(address).await;
+    Ok(Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?))
 }
 
 fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {
