@@ -49,6 +49,24 @@ fn colour_and_width_are_for_terminals() {
 }
 
 #[test]
+fn a_watched_status_begins_at_the_top_each_time() {
+    let node = Node::start("");
+    let terminal = openpty(None, None).unwrap();
+    let mut command = command(&node.socket());
+    let mut child = command.args(["status", "--watch=0.05"]).stdout(terminal.slave).spawn().unwrap();
+    drop(command);
+    let mut master = File::from(terminal.master);
+    let (mut told, mut bytes) = (String::new(), [0; 1024]);
+    while told.matches("\x1b[H\x1b[2J").count() < 3 {
+        let read = master.read(&mut bytes).unwrap();
+        told.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    assert!(told.starts_with("\x1b[H\x1b[2J") && told.contains("fm-agent "), "{told:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn what_an_alarm_says_is_never_obeyed_by_a_terminal() {
     let node = Node::start("");
     node.client.set(Alarm { reason_text: "\x1b]0;owned\x07\x1b[2J".to_owned(), ..alarm("host=a") }).unwrap();

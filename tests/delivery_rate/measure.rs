@@ -14,7 +14,6 @@ use fm_agent::backend::Link;
 use fm_agent::config::{Domain, DomainConfig, Durability};
 use fm_agent::delivery::Worker;
 use fm_agent::metrics::Metrics;
-use fm_agent::passing::Passing;
 use fm_agent::store::{Batch, KeepRejected, Op, Store, StoreOptions};
 use fm_common::{Alarm, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{Fault, Sim, SimConfig};
@@ -156,16 +155,9 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         unreachable!("configured")
     };
     controller.backend.probe().await.unwrap();
-    let worker = Worker::new(
-        DOMAIN,
-        Arc::clone(&store),
-        controller,
-        max_in_flight,
-        metrics,
-        Arc::new(Passing::default()),
-    )
-    .await
-    .unwrap();
+    let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight, metrics, Arc::default())
+        .await
+        .unwrap();
     let stop = CancellationToken::new();
     let started = Instant::now();
     let running = tokio::spawn(worker.run(stop.clone()));

@@ -78,8 +78,7 @@ pub(super) fn alarms(
     if out.json {
         return Ok(out.json(&json!({ "alarms": found, "more": more }))?);
     }
-    let mut table =
-        Table::new(&["ALARM", "ENTITY", "SEVERITY", "DOMAIN", "STATE", "RAISED BY", "UUID", "REASON"]);
+    let mut table = Table::new(&["ALARM", "ENTITY", "SEVERITY", "DOMAIN", "STATE", "UUID", "REASON"]);
     for alarm in &found {
         let said = &alarm["alarm"];
         let severity = text(&said["severity"]);
@@ -89,7 +88,6 @@ pub(super) fn alarms(
             Cell::marked(&severity, severity_mark(&severity)),
             text(&alarm["domain"]).into(),
             text(&alarm["state"]).into(),
-            text(&alarm["raised_by"]).into(),
             text(&said["uuid"]).into(),
             text(&said["reason_text"]).into(),
         ]);

@@ -45,6 +45,8 @@ impl Agent {
     fn new(common: &Common) -> Self {
         let env = Options::from_env();
         let options = Options {
+            // A socket on the command line says which agent is meant, for administrators too.
+            admin_socket: env.admin_socket.filter(|_| common.socket.is_none()),
             socket: common.socket.clone().or(env.socket),
             write_timeout: common.timeout,
             read_timeout: common.timeout,

@@ -93,7 +93,7 @@ fn line(event: &Value, out: &Out) -> String {
     let outcome = text(&event["outcome"]);
     let mark = match outcome.as_str() {
         "ok" | "done" => Mark::Good,
-        "again" => Mark::Warn,
+        "again" | "waits" => Mark::Warn,
         _ => Mark::Bad,
     };
     let mut words = vec![text(&event["at"]), text(&event["event"])];

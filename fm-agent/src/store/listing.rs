@@ -48,9 +48,16 @@ impl Reader {
     /// The place of the last request that waits, of one domain or all.
     pub async fn last_waiting(&self, domain: Option<Domain>) -> Result<Option<i64>, StoreError> {
         self.run(move |connection| {
-            let sql = "SELECT seq FROM request WHERE ?1 IS NULL OR domain = ?1 ORDER BY seq DESC LIMIT 1";
-            let name = domain.map(Domain::name);
-            Ok(connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?)
+            // Two statements, so that each has its index: there may be a million of another domain's.
+            let found = match domain {
+                None => connection
+                    .prepare_cached("SELECT seq FROM request ORDER BY seq DESC LIMIT 1")?
+                    .query_row([], |row| row.get(0)),
+                Some(domain) => connection
+                    .prepare_cached("SELECT seq FROM request WHERE domain = ?1 ORDER BY seq DESC LIMIT 1")?
+                    .query_row([domain.name()], |row| row.get(0)),
+            };
+            Ok(found.optional()?)
         })
         .await
     }
@@ -67,13 +74,15 @@ fn queue(
     after: i64,
     most: usize,
 ) -> Result<Vec<(Domain, Request)>, StoreError> {
-    let sql = format!(
-        "SELECT {REQUEST_COLUMNS} FROM request WHERE seq > ?1 AND (?2 IS NULL OR domain = ?2)
-         ORDER BY seq LIMIT ?3"
-    );
+    let condition = if domain.is_some() { "domain = ?3 AND" } else { "" };
+    let sql =
+        format!("SELECT {REQUEST_COLUMNS} FROM request WHERE {condition} seq > ?1 ORDER BY seq LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![after, domain.map(Domain::name), most])?;
+    let mut rows = match domain {
+        None => statement.query(params![after, most])?,
+        Some(domain) => statement.query(params![after, most, domain.name()])?,
+    };
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(tables::request(row)?);

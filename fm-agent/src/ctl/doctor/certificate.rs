@@ -38,8 +38,17 @@ pub(super) fn tell(check: &'static str, looked_at: &str, der: &[u8], findings: &
     }
 }
 
-/// Tells of each certificate in a PEM file.
-pub(super) fn tell_file(check: &'static str, path: &Path, findings: &mut Findings) {
+/// How many certificates of a file must be good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// One will do: they are authorities.
+    One,
+    /// All: they are a chain.
+    All,
+}
+
+/// Tells of the certificates in a PEM file.
+pub(super) fn tell_file(check: &'static str, path: &Path, need: Need, findings: &mut Findings) {
     let shown = path.display().to_string();
     let pem = match fs::read(path) {
         Ok(pem) => pem,
@@ -53,11 +62,18 @@ pub(super) fn tell_file(check: &'static str, path: &Path, findings: &mut Finding
         let advice = "It must have a certificate in PEM form (BEGIN CERTIFICATE).";
         return findings.fail(check, &shown, "holds no certificate", advice);
     }
-    // Of a whole bundle, only what ends soon or cannot be used.
-    let soonest = certificates.iter().filter_map(|der| Some((end(der)?, der))).min_by_key(|(end, _)| *end);
-    match soonest {
-        Some((_, der)) => tell(check, &shown, der, findings),
-        None => findings.skip(check, &shown, "its end cannot be read off it"),
+    let mut ends: Vec<(Timestamp, &CertificateDer<'_>)> =
+        certificates.iter().filter_map(|der| Some((end(der)?, der))).collect();
+    ends.sort_by_key(|(end, _)| *end);
+    let now = Timestamp::now();
+    match (ends.first(), ends.last()) {
+        // A bundle of authorities keeps those that have ended.
+        (Some((first, _)), Some((last, _))) if *first < now && *last >= now && need == Need::One => {
+            let found = format!("one of {} certificates has ended on {first}", ends.len());
+            findings.warn(check, &shown, &found, "Take it out, if it is the one that signed the server's.");
+        }
+        (Some((_, der)), _) => tell(check, &shown, der, findings),
+        (None, _) => findings.skip(check, &shown, "its end cannot be read off it"),
     }
 }
 
@@ -123,6 +139,7 @@ fn time(tag: u8, text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Level;
     use super::*;
 
     #[test]
@@ -133,6 +150,24 @@ mod tests {
         assert_eq!(time(GENERALIZED_TIME, "20510101000000Z"), parsed("2051-01-01 00:00:00"));
         assert_eq!(time(GENERALIZED_TIME, "2051"), None);
         assert_eq!(time(SEQUENCE, "20510101000000Z"), None);
+    }
+
+    #[test]
+    fn of_authorities_one_that_is_good_will_do_and_of_a_chain_none_may_have_ended() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let made = |year| {
+            let mut parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+            parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        fs::write(file.path(), made(2020) + &made(2999)).unwrap();
+        let mut findings = Findings::default();
+        tell_file("ca-certificate", file.path(), Need::One, &mut findings);
+        tell_file("client-certificate", file.path(), Need::All, &mut findings);
+        fs::write(file.path(), "no certificate").unwrap();
+        tell_file("ca-certificate", file.path(), Need::One, &mut findings);
+        let levels: Vec<Level> = findings.all().iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Warn, Level::Fail, Level::Fail], "{findings:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use fm_common::Timestamp;
 use reqwest::Url;
 
+use super::certificate::Need;
 use super::finding::Findings;
 use super::{certificate, clock, reach};
 use crate::backend::Link;
@@ -46,10 +47,10 @@ async fn manager_reached(config: &FmManagerConfig, findings: &mut Findings) -> b
 async fn rest_api(domain: Domain, config: &FmRestApiConfig, findings: &mut Findings) -> bool {
     if let Ok(tls) = config.tls() {
         if let Some(path) = &tls.ca_file {
-            certificate::tell_file("ca-certificate", path, findings);
+            certificate::tell_file("ca-certificate", path, Need::One, findings);
         }
         if let Some(path) = &tls.client_cert_file {
-            certificate::tell_file("client-certificate", path, findings);
+            certificate::tell_file("client-certificate", path, Need::All, findings);
         }
     }
     let inspection = match Inspection::new(config) {
