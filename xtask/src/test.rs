@@ -7,7 +7,10 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::steps::Steps;
-use crate::{demo, generate, python, tools};
+use crate::{demo, fuzz, generate, python, tools};
+
+/// For how long each fuzz target runs as a test: what it finds slowly is for longer runs.
+const FUZZ_SECONDS: u32 = 30;
 
 /// Runs all suites.
 ///
@@ -28,6 +31,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
+    steps.run("fuzzing", || fuzz::run(root, FUZZ_SECONDS, None))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
 }

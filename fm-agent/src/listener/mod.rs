@@ -11,6 +11,8 @@
 mod accept;
 mod connection;
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod room;
 mod socket;
 
