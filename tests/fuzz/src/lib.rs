@@ -24,16 +24,9 @@ pub fn within<T>(most: usize, read: impl FnOnce() -> T) -> T {
 /// Takes what is before the first `mark`, or all that is left.
 pub fn part<'a>(rest: &mut &'a [u8], mark: &[u8]) -> &'a [u8] {
     let input = *rest;
-    match input.windows(mark.len()).position(|window| window == mark) {
-        Some(at) => {
-            *rest = &input[at + mark.len()..];
-            &input[..at]
-        }
-        None => {
-            *rest = &[];
-            input
-        }
-    }
+    let end = input.windows(mark.len()).position(|window| window == mark);
+    *rest = end.map_or(&[], |at| &input[at + mark.len()..]);
+    &input[..end.unwrap_or(input.len())]
 }
 
 /// An error in words.
