@@ -11,6 +11,7 @@ mod fuzz;
 mod generate;
 mod library;
 mod lint;
+mod prometheus;
 mod python;
 mod steps;
 mod test;
@@ -33,9 +34,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Write the files that are generated: from the tables in fm-common/data, and the C headers.
+    /// Write the files that are generated: from the tables in fm-common/data, the C headers, and the parts of
+    /// the documents that the agent's own types give.
     Gen {
-        /// Write nothing; fail when a committed file differs from what its sources give.
+        /// Write nothing; fail when a committed file differs from what its sources give. The documents are checked
+        /// by the agent's tests.
         #[arg(long)]
         check: bool,
     },
@@ -70,6 +73,10 @@ enum Chore {
         #[arg(value_name = "TARGET")]
         target: Option<String>,
     },
+    /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
+    Monitoring,
+    /// Take the dashboard's picture from a real run, for the documents.
+    Picture,
     /// Check the sources without running them.
     Lint,
     /// Raise the whole catalogue to two controllers, one of them killed at a time.
@@ -97,6 +104,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
             for path in generate::write(root)? {
                 writeln!(out, "written: {}", path.display())?;
             }
+            generate::write_reference(root)?;
         }
         Chore::Gen { check: true } => {
             generate::check(root)?;
@@ -113,6 +121,8 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
         Chore::Fuzz { seconds, target } => fuzz::run(root, seconds, target.as_deref())?,
+        Chore::Monitoring => test::monitoring(root)?,
+        Chore::Picture => prometheus::picture(root)?,
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }

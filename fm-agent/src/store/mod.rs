@@ -35,6 +35,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{
@@ -60,6 +61,8 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
+    /// Where commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or
