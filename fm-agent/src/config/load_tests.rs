@@ -235,3 +235,13 @@ fn the_guides_example_is_good() {
     let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(load_text(example, &[]).unwrap().platform.fm_manager.unwrap().port, 8001);
 }
+
+#[test]
+fn a_socket_mode_is_octal_text_that_keeps_its_owner() {
+    let mode = |text: &str| load_text(&format!("[agent]\nsocket_mode = {text}\n"), &[]);
+    assert_eq!(mode("\"0666\"").unwrap().agent.socket_mode.unwrap().bits(), 0o666);
+    for wrong in ["660", "\"0888\"", "\"0066\"", "\"1777\"", "\"\""] {
+        let error = mode(wrong).unwrap_err().to_string();
+        assert!(error.contains(":2: agent.socket_mode: expected permissions"), "{error}");
+    }
+}

@@ -27,7 +27,7 @@ pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
 pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
-pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
+pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis, SocketMode};
 
 /// Where the configuration is when `--config` does not say so.
 pub const DEFAULT_PATH: &str = "/etc/fm/fm-agent.toml";
@@ -54,6 +54,8 @@ pub struct Config {
 pub struct AgentConfig {
     /// The Unix socket that callers connect to.
     pub socket: Option<PathBuf>,
+    /// Its permissions. Default: "0666" for root's agent, "0600" for another user's.
+    pub socket_mode: Option<SocketMode>,
     /// The directory of the store.
     pub state_dir: Option<PathBuf>,
     /// What an answer promises.
@@ -81,6 +83,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             socket: None,
+            socket_mode: None,
             state_dir: None,
             durability: Durability::default(),
             entity_match: EntityMatch::default(),

@@ -134,3 +134,27 @@ impl<'de> Deserialize<'de> for LogFilter {
         }
     }
 }
+
+/// The permissions of a socket file, as an octal text such as `0660`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketMode(u32);
+
+impl SocketMode {
+    /// The permission bits.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for SocketMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = "expected permissions as an octal text from \"0600\" to \"0777\", such as \"0660\"";
+        // Text only: the number 660 is another mode than "660".
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(wrong))?;
+        match u32::from_str_radix(&text, 8) {
+            // Without its owner, nobody could tell that an agent is there.
+            Ok(bits) if bits <= 0o777 && bits & 0o600 == 0o600 => Ok(Self(bits)),
+            _ => Err(D::Error::custom(wrong)),
+        }
+    }
+}

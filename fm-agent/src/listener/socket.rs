@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// Listens at `path`, for everybody on the node or for this user only. A socket that a dead agent left
-/// behind is replaced.
+use crate::config::SocketMode;
+
+/// Listens at `path`, for everybody on the node or for this user only, unless `mode` says otherwise. A socket
+/// that a dead agent left behind is replaced.
 ///
 /// # Errors
 /// A living agent at this path, or a directory that cannot be written.
-pub fn bind(path: &Path, everybody: bool) -> anyhow::Result<UnixListener> {
+pub fn bind(path: &Path, everybody: bool, mode: Option<SocketMode>) -> anyhow::Result<UnixListener> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             bail!("{} is there and is no socket: move it away, or set agent.socket", path.display())
@@ -43,7 +45,7 @@ pub fn bind(path: &Path, everybody: bool) -> anyhow::Result<UnixListener> {
     }
     let listener =
         UnixListener::bind(&new).with_context(|| format!("cannot make the socket {}", new.display()))?;
-    let mode = if everybody { 0o666 } else { 0o600 };
+    let mode = mode.map_or(if everybody { 0o666 } else { 0o600 }, SocketMode::bits);
     fs::set_permissions(&new, Permissions::from_mode(mode))
         .and_then(|()| fs::rename(&new, path))
         .with_context(|| format!("cannot put the socket at {}", path.display()))?;
@@ -65,14 +67,18 @@ mod tests {
     fn a_dead_agents_socket_is_replaced_a_living_ones_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sub").join("a.sock");
-        let first = bind(&path, false).unwrap();
+        let first = bind(&path, false, None).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let error = bind(&path, false).unwrap_err();
+        let error = bind(&path, false, None).unwrap_err();
         assert!(error.to_string().contains("already listening"), "{error}");
         drop(first);
-        let _second = bind(&path, true).unwrap();
+        let _second = bind(&path, true, None).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
         assert!(UnixStream::connect(&path).is_ok());
+        let mode = serde_json::from_str("\"0660\"").unwrap();
+        let other = directory.path().join("b.sock");
+        let _third = bind(&other, false, Some(mode)).unwrap();
+        assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o660);
     }
 
     #[test]
@@ -81,7 +87,7 @@ mod tests {
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
         for path in [file.join("a.sock"), file] {
-            let error = format!("{:#}", bind(&path, false).unwrap_err());
+            let error = format!("{:#}", bind(&path, false, None).unwrap_err());
             assert!(error.contains("file"), "{error}");
         }
     }
