@@ -64,6 +64,8 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
+    /// Run the tests of the container image and the Helm chart: a part of `test`.
+    Packaging,
     /// Feed the readers of foreign bytes with bytes that nobody thought of: a part of `test`.
     Fuzz {
         /// For how long, each target.
@@ -120,6 +122,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         }
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
+        Chore::Packaging => test::packaging(root)?,
         Chore::Fuzz { seconds, target } => fuzz::run(root, seconds, target.as_deref())?,
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
