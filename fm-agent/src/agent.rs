@@ -112,8 +112,11 @@ async fn serve(
         },
         metrics: Arc::clone(&metrics),
     })?);
-    let listener = Listener::new(bind(&places.socket, places.everybody, config.agent.socket_mode)?, config.agent.max_connections)
-        .context("cannot watch the socket")?;
+    let listener = Listener::new(
+        bind(&places.socket, places.everybody, config.agent.socket_mode)?,
+        config.agent.max_connections,
+    )
+    .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let service = Arc::new(Service::new(
         Arc::clone(&store),
