@@ -193,6 +193,7 @@ fn figures(log: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::os::unix::process::ExitStatusExt;
 
     use super::*;
@@ -237,5 +238,20 @@ mod tests {
                 assert!(root.join(CRATE).join(&file).exists(), "{file}");
             }
         }
+    }
+
+    #[test]
+    fn the_versions_are_the_products() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let packages = |file: &str| -> BTreeSet<String> {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            let entries = text.split("[[package]]").skip(1);
+            entries.map(|entry| entry.lines().skip(1).take(2).collect::<Vec<_>>().join(" ")).collect()
+        };
+        let (own, product) = (packages("tests/fuzz/Cargo.lock"), packages("Cargo.lock"));
+        let only: Vec<&str> =
+            own.difference(&product).map(|package| package.split('"').nth(1).unwrap()).collect();
+        let expected = ["arbitrary", "fm-fuzz", "libfuzzer-sys", "peak_alloc"];
+        assert_eq!(only, expected, "tests/fuzz/README.md says how the lock file is renewed");
     }
 }
