@@ -27,6 +27,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     let mut steps = Steps::new("lint");
     let cargo = |arguments: &[&str]| tools::run(&mut tools::cargo(root, arguments));
     steps.run("format", || cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("fuzz targets", || fuzz_targets(root))?;
     steps.run("file lengths", || file_lengths(root))?;
     steps.run("generated files", || generate::check(root))?;
     steps.run("clippy", || {
@@ -47,6 +48,21 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
         )?,
     }
     steps.finish()
+}
+
+/// The same of the fuzz targets, which are a workspace of their own.
+fn fuzz_targets(root: &Path) -> anyhow::Result<()> {
+    let manifest = "--manifest-path=tests/fuzz/Cargo.toml";
+    let cargo = |arguments: &[&str]| {
+        // What the two workspaces have in common is checked once.
+        tools::run(tools::cargo(root, arguments).env("CARGO_TARGET_DIR", root.join("target")))
+    };
+    cargo(&["fmt", manifest, "--", "--check"])?;
+    cargo(&["clippy", "--locked", manifest, "--bins", "--lib", "--", "-D", "warnings"])?;
+    let mut deny = tools::cargo_deny(root)?;
+    // Which versions there are is the product's business, whose lock file this one's follows.
+    let dependencies = ["--locked", manifest, "--config", "deny.toml", "check", "licenses", "sources"];
+    tools::run(deny.args(dependencies))
 }
 
 /// Where cargo-deny keeps the advisories, if it has any.

@@ -1,5 +1,5 @@
 //! The workspace's own chores, `cargo xtask <chore>`: generated files, the C library and the Python package
-//! laid out for use without an installer, all tests, all lints, the demo.
+//! laid out for use without an installer, all tests, fuzzing, all lints, the demo.
 //!
 //! Invariants: a chore reads and writes inside the workspace only (and where it is told to), needs no
 //! network but package registries, and fails with what to do. No product code depends on this crate.
@@ -7,6 +7,7 @@
 mod c;
 mod csv;
 mod demo;
+mod fuzz;
 mod generate;
 mod library;
 mod lint;
@@ -63,6 +64,17 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
+    /// Run the tests of the container image and the Helm chart: a part of `test`.
+    Packaging,
+    /// Feed the readers of foreign bytes with bytes that nobody thought of: a part of `test`.
+    Fuzz {
+        /// For how long, each target.
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+        /// Only this target.
+        #[arg(value_name = "TARGET")]
+        target: Option<String>,
+    },
     /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
     Monitoring,
     /// Take the dashboard's picture from a real run, for the documents.
@@ -120,6 +132,8 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         }
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
+        Chore::Packaging => test::packaging(root)?,
+        Chore::Fuzz { seconds, target } => fuzz::run(root, seconds, target.as_deref())?,
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
         Chore::DeliveryRate { alarms, rounds } => test::delivery_rate(root, alarms, rounds)?,

@@ -31,6 +31,13 @@ pub(crate) const KEYSTONE: Environment = Environment {
     oldest_python: (3, 11),
 };
 
+/// What the tests of image and chart need.
+pub(crate) const PACKAGING: Environment = Environment {
+    directory: "target/packaging/venv",
+    requirements: &["tests/packaging/requirements.txt"],
+    oldest_python: (3, 10),
+};
+
 /// Installed where the machine has none. It needs minutes to build.
 const CARGO_DENY: &str = "0.20.2";
 

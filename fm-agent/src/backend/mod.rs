@@ -15,6 +15,8 @@
 mod files;
 mod fm_manager;
 mod fm_rest_api;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod health;
 mod http;
 pub mod inspect;

@@ -12,6 +12,8 @@
 mod accept;
 mod connection;
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod room;
 mod shares;
 mod socket;

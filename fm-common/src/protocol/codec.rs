@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - What is decoded is bounded twice: by the frame's length and by bincode's own limit, so a length
-//!   inside a frame can never make the reader allocate more than the limit.
+//!   inside a frame can never make the reader allocate more than the limit: little for a short frame.
+//! - What can be written into a frame can be read from it.
 //! - A request's header is decoded apart from its body: a body of an unknown kind still has an id to
 //!   answer under.
 //! - Bytes after a message are an error.
@@ -14,8 +15,15 @@ use super::message::{Hello, HelloAnswer, Request, RequestHeader, Response};
 use super::{LENGTH_BYTES, MAX_FRAME_BYTES};
 use crate::alarm::{Alarm, AlarmKey};
 
-fn config() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<MAX_FRAME_BYTES>()
+/// bincode's limit counts a number as long as it is in memory, whatever its bytes in the frame: this many
+/// for one at most.
+const COUNTED: usize = size_of::<u64>();
+
+/// Frames up to this long, all hellos among them, are read under a limit of their own.
+const SHORT_FRAME_BYTES: usize = 4096;
+
+fn config() -> bincode::config::Configuration {
+    bincode::config::standard()
 }
 
 /// Why bytes could not be written or read as a message.
@@ -79,8 +87,18 @@ fn append<T: Serialize>(frame: &mut Vec<u8>, message: &T) -> Result<(), CodecErr
     Ok(())
 }
 
+/// Reads a message that the bytes begin with, and how many it has.
+fn decode_first<T: DeserializeOwned>(payload: &[u8]) -> Result<(T, usize), CodecError> {
+    use bincode::serde::decode_from_slice;
+    Ok(if payload.len() <= SHORT_FRAME_BYTES {
+        decode_from_slice(payload, config().with_limit::<{ SHORT_FRAME_BYTES * COUNTED }>())?
+    } else {
+        decode_from_slice(payload, config().with_limit::<{ MAX_FRAME_BYTES * COUNTED }>())?
+    })
+}
+
 fn decode_all<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
-    let (message, used) = bincode::serde::decode_from_slice(payload, config())?;
+    let (message, used) = decode_first(payload)?;
     if used == payload.len() { Ok(message) } else { Err(CodecError::LeftOver(payload.len() - used)) }
 }
 
@@ -118,7 +136,7 @@ pub fn encode_request(
 
 /// Reads a request's header; the rest of the bytes is its body.
 pub fn decode_request_header(payload: &[u8]) -> Result<(RequestHeader, &[u8]), CodecError> {
-    let (header, used) = bincode::serde::decode_from_slice(payload, config())?;
+    let (header, used) = decode_first(payload)?;
     Ok((header, &payload[used..]))
 }
 

@@ -177,6 +177,28 @@ fn a_length_inside_a_frame_allocates_nothing_it_has_not() {
 }
 
 #[test]
+fn a_short_frame_gets_little_memory_whatever_it_claims() {
+    let hello = [b"FMAG\x01".as_slice(), &[0xFC, 0, 0, 0x80, 0]].concat();
+    let ping = [&[0x07; 21][..], &[7, 0xFC, 0, 0, 0x80, 0]].concat();
+    for refused in [decode_hello(&hello).map(drop), decode_request(&ping[21..]).map(drop)] {
+        let limit = matches!(refused, Err(CodecError::Decode(bincode::error::DecodeError::LimitExceeded)));
+        assert!(limit, "8 MiB are claimed in a frame of few bytes: {refused:?}");
+    }
+}
+
+#[test]
+fn what_fits_into_a_frame_can_be_read_from_it() {
+    // The shortest texts: what bincode counts is furthest from the bytes of the frame.
+    let keys = vec![AlarmKey::new("1", ""); MAX_FRAME_BYTES / 16];
+    let sent = Request::ClearList(keys);
+    let mut frame = Vec::new();
+    let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+    encode_request(&mut frame, &header, &sent).unwrap();
+    let (_, body) = decode_request_header(&frame[4..]).unwrap();
+    assert!(decode_request(body).unwrap() == sent);
+}
+
+#[test]
 fn invalid_utf8_and_left_over_bytes_are_errors() {
     assert!(decode_request(&[7, 2, 0xC3, 0x28]).unwrap_err().is_invalid_text());
     assert!(!decode_request(&[7, 9, 0xC3, 0x28]).unwrap_err().is_invalid_text());
