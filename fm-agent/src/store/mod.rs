@@ -42,7 +42,7 @@ pub use model::{
     RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
-pub use writer::{Submitted, Writer};
+pub use writer::{Commits, Submitted, Writer};
 
 /// The database's file in the state directory.
 const DATABASE: &str = "fm-agent.db";

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use fm_common::protocol::Token;
@@ -53,10 +54,35 @@ impl Job {
     }
 }
 
+/// How the changes of the store shared its transactions.
+#[derive(Debug, Default)]
+pub struct Commits {
+    transactions: AtomicU64,
+    jobs: AtomicU64,
+}
+
+impl Commits {
+    fn add(&self, jobs: &[Job]) {
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        self.jobs.fetch_add(u64::try_from(jobs.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Transactions that were committed.
+    pub fn transactions(&self) -> u64 {
+        self.transactions.load(Ordering::Relaxed)
+    }
+
+    /// What they held: batches of callers, reports of deliveries, findings of a comparison, pings.
+    pub fn jobs(&self) -> u64 {
+        self.jobs.load(Ordering::Relaxed)
+    }
+}
+
 /// The way to change the store. Dropping the last one commits what was submitted and waits for that.
 #[derive(Debug, Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
+    commits: Arc<Commits>,
     // Below `jobs`, so that it is dropped after it: without senders the thread ends.
     _thread: Arc<Joined>,
 }
@@ -83,7 +109,9 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tokens = Tokens::load(&connection)?;
         let (max_events, rejected) = (options.max_events, options.rejected);
-        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens };
+        let commits = Arc::new(Commits::default());
+        let counted = Arc::clone(&commits);
+        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens, counted };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -92,7 +120,7 @@ impl Writer {
             .name("fm-store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(failed)?;
-        Ok(Self { jobs, _thread: Arc::new(Joined(Some(thread))) })
+        Ok(Self { jobs, commits, _thread: Arc::new(Joined(Some(thread))) })
     }
 
     /// Puts a batch in its place in the order. Waits only while the queue is full.
@@ -128,6 +156,11 @@ impl Writer {
         self.jobs.closed().await;
     }
 
+    /// What was committed since the store was opened.
+    pub fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
     async fn send(&self, work: Work) -> Result<Submitted, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { work, reply }).await.map_err(|_| StoreError::stopped())?;
@@ -158,6 +191,7 @@ struct Thread {
     rejected: KeepRejected,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
+    counted: Arc<Commits>,
 }
 
 impl Thread {
@@ -194,6 +228,7 @@ impl Thread {
         match self.transaction(&jobs, &mut woken) {
             Ok(results) => {
                 self.tokens.keep_new();
+                self.counted.add(&jobs);
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
                     wake.notify_one();
                 }
