@@ -9,6 +9,10 @@ use anyhow::Context;
 use crate::steps::Steps;
 use crate::{demo, generate, python, tools};
 
+/// Counts the instructions of a set, in the programs as they are shipped.
+const INSTRUCTIONS: [&str; 7] =
+    ["run", "--release", "--quiet", "--locked", "--package=fm-bench", "--", "instructions"];
+
 /// Runs all suites.
 ///
 /// # Errors
@@ -28,6 +32,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
+    steps.run("instructions", || tools::run(&mut tools::cargo(root, &INSTRUCTIONS)))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
 }

@@ -71,10 +71,6 @@ impl Sim {
         Ok(requests.iter().filter(|request| request["method"] == method).cloned().collect())
     }
 
-    /// Forgets the requests.
-    pub(crate) fn forget_requests(&self) -> anyhow::Result<()> {
-        self.control("DELETE", "/requests", "").map(drop)
-    }
 }
 
 impl Drop for Sim {
