@@ -32,7 +32,8 @@ fn store(criterion: &mut Criterion) {
     })
     .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let commit = |ops| runtime.block_on(async { store.writer.submit(batch(ops)).await.unwrap().committed().await });
+    let commit =
+        |ops| runtime.block_on(async { store.writer.submit(batch(ops)).await.unwrap().committed().await });
     let mut next = 0;
     criterion.bench_function("raise", |bencher| {
         bencher.iter(|| {

@@ -111,7 +111,8 @@ impl Agent {
     /// Transactions that the store has committed, and what they held.
     pub(crate) fn commits(&self) -> anyhow::Result<(u64, u64)> {
         let status = self.status()?;
-        let count = |name: &str| status["store"][name].as_u64().with_context(|| format!("status has no {name}"));
+        let count =
+            |name: &str| status["store"][name].as_u64().with_context(|| format!("status has no {name}"));
         Ok((count("commits")?, count("jobs")?))
     }
 

@@ -70,7 +70,6 @@ impl Sim {
         let requests = answer["requests"].as_array().context("no list of requests")?;
         Ok(requests.iter().filter(|request| request["method"] == method).cloned().collect())
     }
-
 }
 
 impl Drop for Sim {
@@ -158,7 +157,14 @@ pub(crate) struct Blackhole {
 impl Blackhole {
     pub(crate) fn open() -> anyhow::Result<Self> {
         const FILLERS: usize = 8;
-        let open = || socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None);
+        let open = || {
+            socket(
+                AddressFamily::Inet,
+                SockType::Stream,
+                SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+                None,
+            )
+        };
         let listener = open()?;
         bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
         listen(&listener, Backlog::new(0)?)?;
@@ -226,7 +232,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_to_their_end_and_no_further() {
-        let mut stream: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\nx: y\r\n\r\nbodyHTTP/1.1 500 x\r\n\r\n";
+        let mut stream: &[u8] =
+            b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\nx: y\r\n\r\nbodyHTTP/1.1 500 x\r\n\r\n";
         assert_eq!(read_answer(&mut stream).unwrap(), (201, b"body".to_vec()));
         assert!(read_answer(&mut stream).unwrap_err().to_string().contains("without its length"));
         assert!(read_answer(&mut stream).unwrap_err().to_string().contains("no answer of HTTP"));

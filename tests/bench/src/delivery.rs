@@ -68,7 +68,8 @@ fn deliver(
     alarms: usize,
 ) -> anyhow::Result<(Vec<Value>, Vec<Value>, Run)> {
     let address = refused()?;
-    let config = format!("[platform]\nmax_in_flight = {in_flight}\nlongest_pause_ms = 250\n{}", platform(address));
+    let config =
+        format!("[platform]\nmax_in_flight = {in_flight}\nlongest_pause_ms = 250\n{}", platform(address));
     let agent = Agent::start(program, &config)?;
     agent.client().set_list((0..alarms).map(|number| alarm("delivery", 0, number)).collect())?;
     agent.wait_state("down")?;

@@ -43,7 +43,8 @@ impl Rows {
             .with_context(|| format!("opening {}", database.display()))?;
         let mut schema = Vec::new();
         let mut tables = Vec::new();
-        let objects = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
+        let objects =
+            "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
         let mut statement = connection.prepare(objects)?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {

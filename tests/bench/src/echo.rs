@@ -61,7 +61,14 @@ impl Echo {
     fn start(request: usize, answer: usize) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("fm-bench-").tempdir()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["echo", "--request", &request.to_string(), "--answer", &answer.to_string(), "--socket"]);
+        command.args([
+            "echo",
+            "--request",
+            &request.to_string(),
+            "--answer",
+            &answer.to_string(),
+            "--socket",
+        ]);
         command.arg(directory.path().join("e.sock"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();

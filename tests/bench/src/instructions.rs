@@ -44,7 +44,10 @@ pub(crate) fn check(update: bool) -> anyhow::Result<()> {
     let before = written.get(&target).copied();
     if update {
         written.insert(target, counted);
-        let comment: String = text.lines().take_while(|line| line.starts_with('#')).fold(String::new(), |all, line| all + line + "\n");
+        let comment: String = text
+            .lines()
+            .take_while(|line| line.starts_with('#'))
+            .fold(String::new(), |all, line| all + line + "\n");
         let tables = written.iter().map(|(target, Counts { agent, caller })| {
             format!("\n[{target}]\nagent = {agent}\ncaller = {caller}\n")
         });
@@ -71,7 +74,8 @@ fn judged(before: Counts, counted: Counts) -> anyhow::Result<String> {
         grown |= change > ALLOWED;
         lines.push(format!("instructions of a set, {who}: {now} ({:+.1} % of {before})", change * 100.0));
         if change < -ALLOWED {
-            lines.push(format!("{who}: far fewer than before; write it down with `make instructions-update`"));
+            lines
+                .push(format!("{who}: far fewer than before; write it down with `make instructions-update`"));
         }
     }
     let text = lines.join("\n");
@@ -98,7 +102,9 @@ fn run(calls: u64) -> anyhow::Result<Counts> {
     let mut agent = Agent::prepare(&program, &platform(refused()?))?;
     agent.run_under(valgrind(&counted("agent"), &program))?;
     let mut caller = valgrind(&counted("caller"), &std::env::current_exe()?);
-    caller.args(["call", "--call", "set", "--label", "counted", "--caller", "0", "--socket"]).arg(agent.socket());
+    caller
+        .args(["call", "--call", "set", "--label", "counted", "--caller", "0", "--socket"])
+        .arg(agent.socket());
     let mut caller = caller
         .args(["--each", &calls.to_string()])
         .stdin(Stdio::piped())
@@ -128,7 +134,11 @@ fn total(file: &PathBuf) -> anyhow::Result<u64> {
 }
 
 fn sum(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")))?.trim().parse().ok()
+    text.lines()
+        .find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]

@@ -49,7 +49,13 @@ impl Call {
     }
 
     /// Makes one call; `label`, `caller` and `number` name the alarm.
-    pub(crate) fn make(self, client: &Client, label: &str, caller: usize, number: usize) -> Result<(), ClientError> {
+    pub(crate) fn make(
+        self,
+        client: &Client,
+        label: &str,
+        caller: usize,
+        number: usize,
+    ) -> Result<(), ClientError> {
         let key = || AlarmKey::new(ALARM_ID, &entity(label, caller, number));
         match self {
             Self::Set => client.set(alarm(label, caller, number)).map(drop),
@@ -77,7 +83,8 @@ pub(crate) fn entity(label: &str, caller: usize, number: usize) -> String {
 pub(crate) fn alarm(label: &str, caller: usize, number: usize) -> Alarm {
     Alarm {
         reason_text: "Memory threshold exceeded; threshold 80.00%, actual 86.42%".to_owned(),
-        proposed_repair_action: "Monitor and if condition persists, contact next level of support.".to_owned(),
+        proposed_repair_action: "Monitor and if condition persists, contact next level of support."
+            .to_owned(),
         suppression: true,
         ..Alarm::new(
             ALARM_ID,
@@ -169,8 +176,9 @@ pub(crate) fn processes(
     callers: usize,
     each: usize,
 ) -> anyhow::Result<(Run, Used)> {
-    let crowd: Vec<Waiting> =
-        (0..callers).map(|caller| Waiting::start(socket, call, label, caller, each)).collect::<Result<_, _>>()?;
+    let crowd: Vec<Waiting> = (0..callers)
+        .map(|caller| Waiting::start(socket, call, label, caller, each))
+        .collect::<Result<_, _>>()?;
     let mut crowd: Vec<Waiting> = crowd.into_iter().map(Waiting::ready).collect::<Result<_, _>>()?;
     let started = Instant::now();
     for caller in &mut crowd {

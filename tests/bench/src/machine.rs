@@ -65,7 +65,10 @@ impl Machine {
 
 /// What a command says; nothing when it cannot be asked.
 fn said(command: &mut Command) -> String {
-    command.output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    command
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn processor(cpuinfo: &str) -> String {
@@ -79,7 +82,9 @@ fn file_system(directory: &Path, mounts: &str) -> String {
     let mounted = mounts.lines().filter_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
         let point = Path::new(place.split(' ').nth(4)?);
-        directory.starts_with(point).then(|| (point.components().count(), kind.split(' ').next().unwrap_or("")))
+        directory
+            .starts_with(point)
+            .then(|| (point.components().count(), kind.split(' ').next().unwrap_or("")))
     });
     mounted.max_by_key(|(depth, _)| *depth).map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
 }

@@ -61,7 +61,8 @@ pub(crate) fn release_program(name: &str) -> anyhow::Result<PathBuf> {
 /// Runs a chore of the workspace that prints a directory.
 fn chore(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let mut command = cargo()?;
-    let printed = output(command.args(["run", "--quiet", "--locked", "--package=xtask", "--"]).args(arguments))?;
+    let printed =
+        output(command.args(["run", "--quiet", "--locked", "--package=xtask", "--"]).args(arguments))?;
     Ok(PathBuf::from(printed.trim()))
 }
 

@@ -19,7 +19,8 @@ pub(crate) fn publish(figures: Option<&Path>) -> anyhow::Result<()> {
     let tables = Report::load(figures)?.tables()?;
     let page = programs::root()?.join(PAGE);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let filled = between(&text, &tables).with_context(|| format!("{PAGE} has lost its marks for the figures"))?;
+    let filled =
+        between(&text, &tables).with_context(|| format!("{PAGE} has lost its marks for the figures"))?;
     fs::write(&page, filled)?;
     Ok(writeln!(std::io::stdout(), "written: {PAGE}")?)
 }

@@ -102,7 +102,8 @@ impl Report {
         if self.quick {
             text += "A quick run: for work on the agent, not for publication.\n";
         }
-        text += "\n| what | measured | limit | ratio | budget | |\n| --- | ---: | ---: | ---: | --- | --- |\n";
+        text +=
+            "\n| what | measured | limit | ratio | budget | |\n| --- | ---: | ---: | ---: | --- | --- |\n";
         for budget in &self.budgets {
             let Budget { what, rule, unit, .. } = budget;
             let met = if budget.met() { "met" } else { "**not met**" };
@@ -150,7 +151,8 @@ fn newest() -> anyhow::Result<PathBuf> {
             newest = newest.max(Some((fs::metadata(&path)?.modified()?, path)));
         }
     }
-    let newest = newest.with_context(|| format!("no figures in {}: run `make bench`", directory.display()))?;
+    let newest =
+        newest.with_context(|| format!("no figures in {}: run `make bench`", directory.display()))?;
     Ok(newest.1)
 }
 
@@ -172,7 +174,13 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn case(name: &str, rounds: &[f64]) -> Case {
-        Case { group: "g".into(), name: name.into(), unit: "µs".into(), rounds: rounds.to_vec(), spread: None }
+        Case {
+            group: "g".into(),
+            name: name.into(),
+            unit: "µs".into(),
+            rounds: rounds.to_vec(),
+            spread: None,
+        }
     }
 
     #[test]
@@ -192,7 +200,10 @@ pub(crate) mod tests {
         let mut report = report(vec![case("set", &[1.0, 2.0, 3.0])]);
         report.budgets = vec![budget(200.0, true)];
         let tables = report.tables().unwrap();
-        assert!(tables.contains("| durable set | 200 µs | 100 µs | 2.00 | ≤ 1.3 × | **not met** |"), "{tables}");
+        assert!(
+            tables.contains("| durable set | 200 µs | 100 µs | 2.00 | ≤ 1.3 × | **not met** |"),
+            "{tables}"
+        );
         assert!(tables.contains("| set | 2.00 µs | 74 % |"), "{tables}");
     }
 

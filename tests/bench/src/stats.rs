@@ -42,7 +42,13 @@ impl Spread {
     pub(crate) fn of(runs: &[Run]) -> Self {
         let mut all: Vec<u64> = runs.iter().flat_map(|run| run.latencies.iter().copied()).collect();
         all.sort_unstable();
-        Self { calls: all.len(), p50: at(&all, 0.5), p99: at(&all, 0.99), p999: at(&all, 0.999), max: at(&all, 1.0) }
+        Self {
+            calls: all.len(),
+            p50: at(&all, 0.5),
+            p99: at(&all, 0.99),
+            p999: at(&all, 0.999),
+            max: at(&all, 1.0),
+        }
     }
 }
 

@@ -8,7 +8,8 @@ pub(crate) fn alarm(number: usize) -> Alarm {
         uuid: Some(format!("00000000-0000-4000-8000-{number:012}")),
         timestamp: Some(Timestamp::now()),
         reason_text: "Memory threshold exceeded; threshold 80.00%, actual 86.42%".to_owned(),
-        proposed_repair_action: "Monitor and if condition persists, contact next level of support.".to_owned(),
+        proposed_repair_action: "Monitor and if condition persists, contact next level of support."
+            .to_owned(),
         suppression: true,
         ..Alarm::new(
             "100.103",

@@ -11,7 +11,8 @@ pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
     let size = suite.size;
     for in_flight in [1, 4, 8] {
         let programs = &suite.programs;
-        let measured = delivery::measure(&programs.agent, &programs.sim, size.rounds.min(3), in_flight, size.delivered)?;
+        let measured =
+            delivery::measure(&programs.agent, &programs.sim, size.rounds.min(3), in_flight, size.delivered)?;
         suite.figure(GROUP, format!("alarms delivered, {in_flight} in flight"), "/s", measured.agent.rates());
         suite.rate(GROUP, format!("direct POSTs, {in_flight} connections"), &measured.direct);
         suite.rate(GROUP, format!("direct questions and POSTs, {in_flight} connections"), &measured.asking);
@@ -23,7 +24,9 @@ pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
         );
         suite.budgets.push(Budget {
             what: format!("delivery, {in_flight} in flight"),
-            rule: "≥ 0.9 × what the same number of connections can POST to the same service without the agent".to_owned(),
+            rule:
+                "≥ 0.9 × what the same number of connections can POST to the same service without the agent"
+                    .to_owned(),
             measured: measured.agent.rate(),
             limit: measured.direct.rate(),
             unit: "/s".to_owned(),

@@ -26,7 +26,9 @@ pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
         let [c, rust, python] = in_turn(
             rounds,
             [
-                Contestant::new("C", |round| foreign(c(programs), call, &socket, &format!("c-{round}"), calls)),
+                Contestant::new("C", |round| {
+                    foreign(c(programs), call, &socket, &format!("c-{round}"), calls)
+                }),
                 Contestant::new("Rust", |round| {
                     Ok(processes(&socket, call, &format!("rust-{round}"), 1, calls)?.0)
                 }),
@@ -54,7 +56,13 @@ fn python(programs: &Programs) -> anyhow::Result<Command> {
 }
 
 /// Runs a program that makes the calls and prints the nanoseconds of each in a line.
-fn foreign(mut command: Command, call: Call, socket: &Path, label: &str, calls: usize) -> anyhow::Result<Run> {
+fn foreign(
+    mut command: Command,
+    call: Call,
+    socket: &Path,
+    label: &str,
+    calls: usize,
+) -> anyhow::Result<Run> {
     command.args([call.name(), label, &calls.to_string()]).env("FM_AGENT_SOCKET", socket);
     let printed = output(&mut command)?;
     let latencies: Vec<u64> = printed

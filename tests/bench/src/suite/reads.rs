@@ -26,9 +26,8 @@ pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
     up.drained()?;
     let clients = [&waiting, &here, &up].map(Agent::client);
     let [from_waiting, from_here, from_up] = &clients;
-    let get = |client, calls| {
-        alone(calls, |number| Ok(Call::Get.make(client, "thousand", 0, number % 1000)?))
-    };
+    let get =
+        |client, calls| alone(calls, |number| Ok(Call::Get.make(client, "thousand", 0, number % 1000)?));
     let list = |client: &fm_common::client::Client, label: &str, calls| {
         let entity = format!("host=compute-1.run={label}");
         alone(calls, |_| Ok(client.list_by_entity(&entity).map(drop)?))

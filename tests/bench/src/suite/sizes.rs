@@ -91,7 +91,15 @@ fn waiting(suite: &mut Suite, idle: &Agent) -> anyhow::Result<()> {
         "after a start and new sets",
     );
     let slower = after_a_crash.max(after_a_stop).as_secs_f64();
-    at_most(suite, &name("start to ready"), "≤ 1 s", "s", slower, 1.0, "the slower of after a crash and after a stop");
+    at_most(
+        suite,
+        &name("start to ready"),
+        "≤ 1 s",
+        "s",
+        slower,
+        1.0,
+        "the slower of after a crash and after a stop",
+    );
     suite.figure(GROUP, name("start to ready after a crash"), "s", vec![after_a_crash.as_secs_f64()]);
     suite.figure(GROUP, name("start to ready after a stop"), "s", vec![after_a_stop.as_secs_f64()]);
     let bytes: u64 = fs::read_dir(full.database().parent().context("a database in no directory")?)?
@@ -123,7 +131,8 @@ fn connections(suite: &mut Suite, agent: &Agent) -> anyhow::Result<()> {
     suite.figure(GROUP, name("descriptors"), "", vec![process.descriptors()? as f64]);
     let last = clients.last().context("no client")?;
     let calls = suite.size.calls;
-    let set = |round| alone(calls, |number| Ok(Call::Set.make(last, &format!("connected-{round}"), 0, number)?));
+    let set =
+        |round| alone(calls, |number| Ok(Call::Set.make(last, &format!("connected-{round}"), 0, number)?));
     let [among_many] = in_turn(suite.size.rounds, [Contestant::new("set among many", set)])?;
     suite.latency(GROUP, name("durable set"), &among_many);
     Ok(())

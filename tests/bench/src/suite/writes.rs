@@ -111,7 +111,10 @@ fn crowd(suite: &mut Suite, power: &Agent, rows: &Rows) -> anyhow::Result<()> {
         Contestant::new("socket", |_| echo.ping(CROWD, each * 4)),
         Contestant::new("durable sets", agent),
         Contestant::new("WAL-FULL in the same batches", |_| {
-            plain.commits((CROWD * each / batch.get()).min((rows.calls() / (suite.size.rounds + 1)) / batch.get()), batch.get())
+            plain.commits(
+                (CROWD * each / batch.get()).min((rows.calls() / (suite.size.rounds + 1)) / batch.get()),
+                batch.get(),
+            )
         }),
     ];
     let [socket, sets, commits] = in_turn(suite.size.rounds, contestants)?;
@@ -194,7 +197,13 @@ fn crowds(suite: &mut Suite, power: &Agent, process: &Agent) -> anyhow::Result<(
         let each = (size.crowd / callers).max(2);
         let (what, rounds) = (format!("{callers}"), if callers == 512 { 2 } else { size.rounds });
         let by_threads = |agent: &Agent, kind: &str, round: usize| {
-            threads(&agent.socket(), Call::Set, &label(Call::Set, &format!("{kind}{what}"), round), callers, each)
+            threads(
+                &agent.socket(),
+                Call::Set,
+                &label(Call::Set, &format!("{kind}{what}"), round),
+                callers,
+                each,
+            )
         };
         let [durable, fast, apart] = in_turn(
             rounds,
