@@ -46,7 +46,7 @@ int main(int argc, char **argv)
     int count = argc == 4 ? atoi(argv[3]) : 0;
     /* The first call, which connects, is not counted. */
     fm_set_timeout_ms(120000, 120000);
-    call("get", "nobody", 0);
+    set("first", 0);
     for (int number = 0; number < count; number++) {
         clock_gettime(CLOCK_MONOTONIC, &from);
         EFmErrorT code = call(argv[1], argv[2], number);

@@ -20,11 +20,7 @@ def main() -> None:
     what, label, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     api = fm_api.FaultAPIs()
 
-    def call(number: int) -> object:
-        if what == "get":
-            return api.get_fault(ALARM_ID, entity(label, number))
-        if what == "clear":
-            return api.clear_fault(ALARM_ID, entity(label, number))
+    def raise_alarm(label: str, number: int) -> object:
         return api.set_fault(
             fm_api.Fault(
                 alarm_id=ALARM_ID,
@@ -40,8 +36,15 @@ def main() -> None:
             )
         )
 
+    def call(number: int) -> object:
+        if what == "get":
+            return api.get_fault(ALARM_ID, entity(label, number))
+        if what == "clear":
+            return api.clear_fault(ALARM_ID, entity(label, number))
+        return raise_alarm(label, number)
+
     # The first call, which connects, is not counted.
-    api.get_fault(ALARM_ID, "nobody")
+    raise_alarm("first", 0)
     taken = []
     for number in range(count):
         begin = time.perf_counter_ns()

@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) compiler: String,
     /// Load of the machine before the run, over one minute.
     pub(crate) load: String,
+    /// How the run was scheduled beside other programs: `normal` unless it was started with more.
+    pub(crate) scheduling: String,
 }
 
 impl Machine {
@@ -42,6 +44,7 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             file_system: file_system(&programs::directory()?.canonicalize()?, &read("/proc/self/mountinfo")),
             compiler: said(Command::new("rustc").arg("--version")),
+            scheduling: scheduling(&read("/proc/self/stat")).to_owned(),
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
         })
     }
@@ -49,7 +52,7 @@ impl Machine {
     /// One line for people.
     pub(crate) fn line(&self) -> String {
         format!(
-            "{}, version {} ({}), {} × {}, Linux {}, {} under the store, load {} before, {}",
+            "{}, version {} ({}), {} × {}, Linux {}, {} under the store, load {} before, {} scheduling, {}",
             self.date,
             self.version,
             self.commit,
@@ -58,6 +61,7 @@ impl Machine {
             self.kernel,
             self.file_system,
             self.load,
+            self.scheduling,
             self.compiler
         )
     }
@@ -69,6 +73,16 @@ fn said(command: &mut Command) -> String {
         .output()
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .unwrap_or_default()
+}
+
+/// The policy in `stat`: its 41st field, the 39th after the name in brackets.
+fn scheduling(stat: &str) -> &'static str {
+    let policy = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(38));
+    match policy {
+        Some("0") => "normal",
+        Some("1" | "2") => "real-time",
+        _ => "other",
+    }
 }
 
 fn processor(cpuinfo: &str) -> String {
@@ -104,6 +118,7 @@ mod tests {
     #[test]
     fn this_machine_has_cores() {
         assert!(Machine::this().unwrap().cores >= 1);
+        assert_ne!(Machine::this().unwrap().scheduling, "other");
         assert_eq!(processor("model name\t: Fast One\n"), "Fast One");
     }
 }

@@ -96,6 +96,18 @@ impl Report {
         serde_json::from_slice(&text).with_context(|| format!("{} has no figures of a run", file.display()))
     }
 
+    /// The cases, those of a group together, groups in the order in which they began.
+    fn grouped(&self) -> Vec<&Case> {
+        let mut groups: Vec<&str> = Vec::new();
+        for case in &self.cases {
+            if !groups.contains(&case.group.as_str()) {
+                groups.push(&case.group);
+            }
+        }
+        let of = |group: &str| self.cases.iter().filter(move |case| case.group == group).collect::<Vec<_>>();
+        groups.into_iter().flat_map(of).collect()
+    }
+
     /// The tables, in Markdown.
     pub(crate) fn tables(&self) -> Result<String, std::fmt::Error> {
         let mut text = format!("{}; {} s.\n", self.machine.line(), self.took_s);
@@ -117,7 +129,7 @@ impl Report {
             )?;
         }
         let mut group = "";
-        for case in &self.cases {
+        for case in self.grouped() {
             if case.group != group {
                 group = &case.group;
                 write!(text, "\n**{group}**\n\n| case | median | ± | p50 | p99 | p99.9 | max |\n")?;

@@ -23,7 +23,7 @@ pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
     at_most(suite, "agent memory, idle", "≤ 20 MiB", "MiB", process.resident_mib()?, 20.0, "");
     suite.figure(GROUP, "descriptors, idle", "", vec![process.descriptors()? as f64]);
     suite.figure(GROUP, "threads, idle", "", vec![process.status("Threads")? as f64]);
-    waiting(suite, &idle)?;
+    waiting(suite)?;
     connections(suite, &idle)?;
     artefacts(suite)
 }
@@ -42,7 +42,15 @@ fn at_most(suite: &mut Suite, what: &str, rule: &str, unit: &str, measured: f64,
     });
 }
 
-fn waiting(suite: &mut Suite, idle: &Agent) -> anyhow::Result<()> {
+/// A number as it is read best: 1,000,000.
+fn thousands(number: usize) -> String {
+    match (number / 1000, number % 1000) {
+        (0, rest) => rest.to_string(),
+        (more, rest) => format!("{},{rest:03}", thousands(more)),
+    }
+}
+
+fn waiting(suite: &mut Suite) -> anyhow::Result<()> {
     const LIST: usize = 1000;
     let size = suite.size;
     let requests = size.waiting;
@@ -52,30 +60,33 @@ fn waiting(suite: &mut Suite, idle: &Agent) -> anyhow::Result<()> {
         let list = (0..LIST).map(|place| alarm(&format!("fill-{number:06}"), 0, place)).collect();
         Ok(client.set_list(list).map(drop)?)
     })?;
-    let name = |text: &str| format!("{text} with {requests} requests waiting");
+    let name = |text: &str| format!("{text} with {} requests waiting", thousands(requests));
     let rate = requests as f64 / filled.elapsed.as_secs_f64();
-    suite.figure(GROUP, format!("filled with {requests} requests, lists of {LIST}"), "alarms/s", vec![rate]);
+    suite.figure(
+        GROUP,
+        format!("filled with {} requests, lists of {LIST}", thousands(requests)),
+        "alarms/s",
+        vec![rate],
+    );
     suite.figure(GROUP, name("agent memory after filling"), "MiB", vec![full.process()?.resident_mib()?]);
     full.kill()?;
     let after_a_crash = full.run()?;
     full.stop()?;
     let after_a_stop = full.run()?;
     full.wait_state("down")?;
-    let (of_idle, of_full) = (idle.client(), full.client());
+    let of_full = full.client();
     let set = |client: &fm_common::client::Client, round: usize| {
         alone(size.calls, |number| Ok(Call::Set.make(client, &format!("waiting-{round}"), 0, number)?))
     };
     let mut quick = Agent::start(&suite.programs.agent, &format!("{PROCESS}{}", platform(refused()?)))?;
     let of_quick = quick.client();
-    let [empty, long, durable] = in_turn(
+    let [empty, long] = in_turn(
         size.rounds,
         [
             Contestant::new("empty queue", |round| set(&of_quick, round)),
             Contestant::new("long queue", |round| set(&of_full, round)),
-            Contestant::new("durable", |round| set(&of_idle, round)),
         ],
     )?;
-    drop(durable);
     quick.stop()?;
     suite.latency(GROUP, "process-durable set, empty queue", &empty);
     suite.latency(GROUP, name("process-durable set"), &long);
@@ -93,7 +104,7 @@ fn waiting(suite: &mut Suite, idle: &Agent) -> anyhow::Result<()> {
     let slower = after_a_crash.max(after_a_stop).as_secs_f64();
     at_most(
         suite,
-        &name("start to ready"),
+        &format!("start to ready with {} waiting", thousands(requests)),
         "≤ 1 s",
         "s",
         slower,
@@ -178,4 +189,14 @@ fn needed(library: &Path) -> anyhow::Result<String> {
         name.strip_suffix(']')
     });
     Ok(names.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_by_thousands() {
+        assert_eq!([7, 1000, 1_000_000, 12_034].map(thousands), ["7", "1,000", "1,000,000", "12,034"]);
+    }
 }
