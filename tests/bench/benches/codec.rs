@@ -1,5 +1,4 @@
 //! A set, a list and an answer to bytes and back.
-#![expect(missing_docs, reason = "criterion's macro makes a public function without a word")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails must stop")]
 
 mod alarms;

@@ -1,5 +1,4 @@
 //! What is decided for each alarm without any disk: which entities a filter means, and who owns an alarm.
-#![expect(missing_docs, reason = "criterion's macro makes a public function without a word")]
 
 mod alarms;
 

@@ -1,5 +1,4 @@
 //! The store without sockets: a raise, a clear, a list, a look. Process durability: the disk is measured elsewhere.
-#![expect(missing_docs, reason = "criterion's macro makes a public function without a word")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails must stop")]
 
 mod alarms;

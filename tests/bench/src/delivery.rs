@@ -46,7 +46,7 @@ pub(crate) fn measure(
     let direct = |_| post(&Sim::start(sim)?, in_flight, &seen.borrow().1, None);
     let asking = |_| {
         let seen = seen.borrow();
-        post(&Sim::start(sim)?, in_flight, &seen.1, Some(question(&seen.0)?))
+        post(&Sim::start(sim)?, in_flight, &seen.1, Some(&question(&seen.0)?))
     };
     let contestants = [
         Contestant::new("delivery", agent),
@@ -95,14 +95,14 @@ fn question(asked: &[Value]) -> anyhow::Result<String> {
 }
 
 /// Posts the bodies of these requests over so many connections, each after this question if there is one.
-fn post(sim: &Sim, connections: usize, requests: &[Value], question: Option<String>) -> anyhow::Result<Run> {
+fn post(sim: &Sim, connections: usize, requests: &[Value], question: Option<&str>) -> anyhow::Result<Run> {
     let next = AtomicUsize::new(0);
     let latencies = Mutex::new(Vec::new());
     let mut run = crowd(connections, 1, |_| {
         let stream = TcpStream::connect(sim.address)?;
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
-        let (next, latencies, question) = (&next, &latencies, question.as_deref());
+        let (next, latencies) = (&next, &latencies);
         let mut stream = stream;
         Ok(move |_| {
             while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -14,6 +14,7 @@ use crate::stats::median;
 use super::{Suite, label};
 
 const GROUP: &str = "Writes, controller down";
+const COSTS: &str = "Cost of a durable set, one caller";
 /// Callers of the budget for crowds.
 const CROWD: usize = 64;
 
@@ -264,10 +265,9 @@ fn costs(suite: &mut Suite, power: &Agent) -> anyhow::Result<()> {
         switches.0.push(used.switches as f64 / each);
         switches.1.push(caller.switches as f64 / each);
     }
-    const GROUP: &str = "Cost of a durable set, one caller";
-    suite.figure(GROUP, "processor time, agent", "µs", cpu.0);
-    suite.figure(GROUP, "processor time, caller", "µs", cpu.1);
-    suite.figure(GROUP, "voluntary context switches, agent", "", switches.0);
-    suite.figure(GROUP, "voluntary context switches, caller", "", switches.1);
+    suite.figure(COSTS, "processor time, agent", "µs", cpu.0);
+    suite.figure(COSTS, "processor time, caller", "µs", cpu.1);
+    suite.figure(COSTS, "voluntary context switches, agent", "", switches.0);
+    suite.figure(COSTS, "voluntary context switches, caller", "", switches.1);
     Ok(())
 }
