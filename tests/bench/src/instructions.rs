@@ -71,7 +71,7 @@ fn judged(before: Counts, counted: Counts) -> anyhow::Result<String> {
         [("agent", before.agent, counted.agent), ("caller", before.caller, counted.caller)]
     {
         let change = now as f64 / before as f64 - 1.0;
-        grown |= change > ALLOWED;
+        grown |= now as f64 > before as f64 * (1.0 + ALLOWED);
         lines.push(format!("instructions of a set, {who}: {now} ({:+.1} % of {before})", change * 100.0));
         if change < -ALLOWED {
             lines
