@@ -42,7 +42,7 @@ const FULL: Size = Size {
     calls: 1000,
     crowd: 2560,
     lists: 6,
-    troubled: 800,
+    troubled: 500,
     delivered: 1000,
     waiting: 1_000_000,
     connections: 10_000,
