@@ -3,7 +3,7 @@ XTASK := cargo run --locked --package xtask --
 # Measured is what is shipped, so what measures is built the same way.
 BENCH := cargo run --release --quiet --locked --package fm-bench --
 
-.PHONY: help build demo test simulate bench bench-compare bench-publish bench-functions instructions instructions-update lint fmt gen clean
+.PHONY: help build demo test simulate delivery-rate bench bench-compare bench-publish bench-functions instructions instructions-update lint fmt gen clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,6 +19,9 @@ test: ## run every test there is
 
 simulate: ## run SEEDS (default 20) random bad days, from FIRST (default 1)
 	FM_SIMULATE_SEEDS=$(or $(SEEDS),20) FM_SIMULATE_FIRST=$(or $(FIRST),1) cargo test --locked -p fm-agent --test simulate -- --nocapture
+
+delivery-rate: ## measure how fast a backlog is delivered, beside plain HTTP connections
+	@$(XTASK) delivery-rate
 
 bench: ## measure everything beside the machine's limits, some minutes; QUICK=1 for a glance, ONLY=part for one
 	@$(BENCH) run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))

@@ -8,11 +8,13 @@
 )]
 
 mod admin;
+mod backlog;
 mod bad_days;
 mod healing;
 mod input;
 mod lifecycle;
 mod manager;
+mod metrics;
 mod semantics;
 mod standalone;
 mod support;

@@ -3,11 +3,12 @@
 //! Invariant: each suite runs whole, whatever became of the others.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context;
 
 use crate::steps::Steps;
-use crate::{demo, generate, python, tools};
+use crate::{demo, generate, prometheus, python, tools};
 
 /// Counts the instructions of a set, in the programs as they are shipped.
 const INSTRUCTIONS: [&str; 7] =
@@ -28,10 +29,14 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.run("Rust", || tools::run(&mut tools::cargo(root, runner)))?;
     let examples = ["test", "--locked", "--workspace", "--doc", "--no-fail-fast"];
     steps.run("Rust examples", || tools::run(&mut tools::cargo(root, &examples)))?;
+    // Once more for its figures, which a runner of tests keeps to itself.
+    let rate = ["test", "--locked", "--package=fm-agent", "--test=delivery_rate", "--", "--nocapture"];
+    steps.run("delivery rate", || tools::run(&mut tools::cargo(root, &rate)))?;
     steps.run("Keystone", || keystone(root))?;
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
+    steps.run("monitoring", || monitoring(root))?;
     steps.run("instructions", || tools::run(&mut tools::cargo(root, &INSTRUCTIONS)))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
@@ -48,8 +53,33 @@ pub(crate) fn keystone(root: &Path) -> anyhow::Result<()> {
     tools::run(tools::cargo(root, &tests).env("FM_TEST_KEYSTONE_PYTHON", interpreter))
 }
 
+/// Runs the tests of the figures, the alerts and the dashboard under Prometheus' own tool.
+///
+/// # Errors
+/// The tool is not to be had, or a test failed.
+pub(crate) fn monitoring(root: &Path) -> anyhow::Result<()> {
+    let promtool = prometheus::program(root, "promtool")?;
+    tools::run(pytest_command(root, "tests/monitoring")?.env("FM_PROMTOOL", promtool))
+}
+
+/// Measures the delivery rate at length, optimised.
+///
+/// # Errors
+/// It cannot be built, or an alarm got lost or doubled.
+pub(crate) fn delivery_rate(root: &Path, alarms: u32, rounds: u32) -> anyhow::Result<()> {
+    let measure =
+        ["test", "--locked", "--release", "--package=fm-agent", "--test=delivery_rate", "--", "--nocapture"];
+    let mut command = tools::cargo(root, &measure);
+    command.env("FM_RATE_ALARMS", alarms.to_string()).env("FM_RATE_ROUNDS", rounds.to_string());
+    tools::run(&mut command)
+}
+
 /// Runs the Python tests of a directory against the built programs and the laid-out package.
 fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
+    tools::run(&mut pytest_command(root, directory)?)
+}
+
+fn pytest_command(root: &Path, directory: &str) -> anyhow::Result<Command> {
     let programs = tools::build(root, &["fm-agent", "fm-rest-sim"])?;
     let package = python::lay_out(root, false, Path::new("target/python"))?;
     let interpreter = tools::virtual_environment(root, &tools::TESTS)?;
@@ -57,5 +87,5 @@ fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
     let mut command = tools::python_command(interpreter, &package);
     command.current_dir(root).env("FM_TEST_BIN_DIR", binaries).env("FM_TEST_PYTHON_DIR", &package);
     command.args(["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", directory]);
-    tools::run(&mut command)
+    Ok(command)
 }

@@ -11,6 +11,7 @@ mod account;
 mod backend;
 mod load;
 mod manager;
+mod metrics;
 mod rest;
 mod types;
 
@@ -24,6 +25,7 @@ pub use account::{Account, Credential, Domain as KeystoneDomain, Named, Proof, S
 pub use backend::BackendConfig;
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
+pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
 pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub platform: DomainConfig,
     /// The controller of the containerized OpenStack's alarms. Without it they belong to the platform.
     pub openstack: Option<DomainConfig>,
+    /// The figures for Prometheus.
+    pub metrics: MetricsConfig,
     /// The operator's rules on which domain owns an alarm, first match first.
     pub route: Vec<RouteRule>,
 }
@@ -100,6 +104,9 @@ pub struct DomainConfig {
     pub max_in_flight: InFlight,
     /// How long the pause between two attempts grows at most; it begins at 250 ms.
     pub longest_pause_ms: Millis,
+    /// How long after the start or after an outage this node waits at most before it compares the controller with
+    /// what it raised: a moment at random, so that the nodes of a cloud do not come all at once.
+    pub compare_spread_ms: Millis,
     /// Reach the controller over fm-rest-api.
     pub fm_rest_api: Option<FmRestApiConfig>,
     /// Reach the controller over the central manager's socket.
@@ -111,6 +118,7 @@ impl Default for DomainConfig {
         Self {
             max_in_flight: InFlight::default(),
             longest_pause_ms: Millis::new(30_000),
+            compare_spread_ms: Millis::new(10_000),
             fm_rest_api: None,
             fm_manager: None,
         }

@@ -1,7 +1,6 @@
 //! How the agent and its domains are, as a JSON object.
 //!
-//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `store` with `commits` and `jobs` (what was
-//! committed in them, by callers and by deliveries) since the start, and `domains`, an array of objects with
+//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, and `domains`, an array of objects with
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
@@ -53,10 +52,6 @@ impl Service {
             "durability": match self.durability {
                 Durability::Power => "power",
                 Durability::Process => "process",
-            },
-            "store": {
-                "commits": self.store.writer.commits().transactions(),
-                "jobs": self.store.writer.commits().jobs(),
             },
             "domains": domains,
         });

@@ -11,6 +11,7 @@
 //! It knows no routing, no deadlines and no controllers: it is told which domain owns what, and what
 //! became of a delivery.
 
+mod accepted;
 mod apply;
 mod deliveries;
 mod error;
@@ -35,6 +36,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{
@@ -42,7 +44,7 @@ pub use model::{
     RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
-pub use writer::{Commits, Submitted, Writer};
+pub use writer::{Submitted, Writer};
 
 /// The database's file in the state directory.
 const DATABASE: &str = "fm-agent.db";
@@ -60,6 +62,8 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
+    /// Where commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or

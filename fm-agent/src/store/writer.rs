@@ -13,8 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use fm_common::protocol::Token;
 use rusqlite::{Connection, TransactionBehavior};
@@ -26,6 +26,7 @@ use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
 use super::tokens::Tokens;
 use super::{StoreOptions, deliveries, healing};
 use crate::config::Domain;
+use crate::metrics::Metrics;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
 const QUEUE: usize = 4096;
@@ -54,35 +55,10 @@ impl Job {
     }
 }
 
-/// How the changes of the store shared its transactions.
-#[derive(Debug, Default)]
-pub struct Commits {
-    transactions: AtomicU64,
-    jobs: AtomicU64,
-}
-
-impl Commits {
-    fn add(&self, jobs: &[Job]) {
-        self.transactions.fetch_add(1, Ordering::Relaxed);
-        self.jobs.fetch_add(u64::try_from(jobs.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// Transactions that were committed.
-    pub fn transactions(&self) -> u64 {
-        self.transactions.load(Ordering::Relaxed)
-    }
-
-    /// What they held: batches of callers, reports of deliveries, findings of a comparison, pings.
-    pub fn jobs(&self) -> u64 {
-        self.jobs.load(Ordering::Relaxed)
-    }
-}
-
 /// The way to change the store. Dropping the last one commits what was submitted and waits for that.
 #[derive(Debug, Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
-    commits: Arc<Commits>,
     // Below `jobs`, so that it is dropped after it: without senders the thread ends.
     _thread: Arc<Joined>,
 }
@@ -109,9 +85,17 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tokens = Tokens::load(&connection)?;
         let (max_events, rejected) = (options.max_events, options.rejected);
-        let commits = Arc::new(Commits::default());
-        let counted = Arc::clone(&commits);
-        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens, counted };
+        let thread = Thread {
+            connection,
+            lock,
+            queue,
+            here,
+            max_events,
+            rejected,
+            wakes,
+            tokens,
+            metrics: Arc::clone(&options.metrics),
+        };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -120,7 +104,7 @@ impl Writer {
             .name("fm-store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(failed)?;
-        Ok(Self { jobs, commits, _thread: Arc::new(Joined(Some(thread))) })
+        Ok(Self { jobs, _thread: Arc::new(Joined(Some(thread))) })
     }
 
     /// Puts a batch in its place in the order. Waits only while the queue is full.
@@ -156,11 +140,6 @@ impl Writer {
         self.jobs.closed().await;
     }
 
-    /// What was committed since the store was opened.
-    pub fn commits(&self) -> &Commits {
-        &self.commits
-    }
-
     async fn send(&self, work: Work) -> Result<Submitted, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { work, reply }).await.map_err(|_| StoreError::stopped())?;
@@ -191,7 +170,7 @@ struct Thread {
     rejected: KeepRejected,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
-    counted: Arc<Commits>,
+    metrics: Arc<Metrics>,
 }
 
 impl Thread {
@@ -225,10 +204,11 @@ impl Thread {
     /// Commits and answers.
     fn commit(&mut self, mut jobs: Vec<Job>) {
         let mut woken = BTreeSet::new();
+        let begun = Instant::now();
         match self.transaction(&jobs, &mut woken) {
             Ok(results) => {
+                self.metrics.committed(jobs.len(), begun.elapsed());
                 self.tokens.keep_new();
-                self.counted.add(&jobs);
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
                     wake.notify_one();
                 }

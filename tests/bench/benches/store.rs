@@ -3,10 +3,12 @@
 
 mod alarms;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fm_agent::config::{Domain, Durability};
+use fm_agent::metrics::Metrics;
 use fm_agent::store::{Batch, KeepRejected, Op, Store, StoreOptions, Unknown};
 use uuid::Uuid;
 
@@ -28,6 +30,7 @@ fn store(criterion: &mut Criterion) {
         domains: [(Domain::Platform, false)].into(),
         max_events: 100,
         rejected: KeepRejected { most: 100, age: Duration::from_hours(1) },
+        metrics: Arc::new(Metrics::new().unwrap()),
     })
     .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();

@@ -1,6 +1,8 @@
 //! An agent that is measured: the real program, its state on the disk under `target/`.
 
 use std::fs::{self, File};
+use std::io::{BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::controllers::read_answer;
 use crate::process::Process;
 use crate::programs;
 
@@ -21,6 +24,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) const POWER: &str = "durability = 'power'\n";
 /// See [`POWER`].
 pub(crate) const PROCESS: &str = "durability = 'process'\n";
+
+/// Makes an agent tell its counters, for [`Agent::commits`]; comes after the keys of `[agent]`.
+pub(crate) const METRICS: &str = "[metrics]\nlisten = 'unix:{run}/metrics.sock'\n";
 
 /// An agent; ended when dropped. Its state survives its processes.
 #[derive(Debug)]
@@ -34,7 +40,8 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// An agent with this configuration besides its paths: keys of `[agent]` first, then other tables.
+    /// An agent with this configuration besides its paths: keys of `[agent]` first, then other tables. `{run}` in
+    /// it is a directory for sockets.
     pub(crate) fn prepare(program: &Path, config: &str) -> anyhow::Result<Self> {
         let state = tempfile::Builder::new().prefix("state-").tempdir_in(programs::directory()?)?;
         let run = tempfile::Builder::new().prefix("fm-bench-").tempdir()?;
@@ -42,6 +49,7 @@ impl Agent {
         let (socket, state_dir) = (agent.socket(), agent.state.path().join("state"));
         let paths =
             format!("[agent]\nsocket = '{}'\nstate_dir = '{}'\n", socket.display(), state_dir.display());
+        let config = config.replace("{run}", &agent.run.path().display().to_string());
         fs::write(agent.config(), format!("{paths}log = 'warn'\n{config}"))?;
         Ok(agent)
     }
@@ -108,12 +116,19 @@ impl Agent {
         Ok(serde_json::from_str(&self.client().status()?)?)
     }
 
-    /// Transactions that the store has committed, and what they held.
-    pub(crate) fn commits(&self) -> anyhow::Result<(u64, u64)> {
-        let status = self.status()?;
-        let count =
-            |name: &str| status["store"][name].as_u64().with_context(|| format!("status has no {name}"));
-        Ok((count("commits")?, count("jobs")?))
+    /// Transactions that the store has committed, and how many requests they held; needs [`METRICS`].
+    pub(crate) fn commits(&self) -> anyhow::Result<(f64, f64)> {
+        let mut stream = UnixStream::connect(self.run.path().join("metrics.sock"))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n")?;
+        let (status, text) = read_answer(&mut BufReader::new(stream))?;
+        ensure!(status == 200, "the agent's metrics: status {status}");
+        let text = String::from_utf8(text)?;
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|value| value.trim().parse().ok())
+                .with_context(|| format!("no {name} in the metrics"))
+        };
+        Ok((value("fm_agent_commit_requests_count")?, value("fm_agent_commit_requests_sum")?))
     }
 
     /// Requests that wait, for all domains.

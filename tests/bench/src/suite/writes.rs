@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::agent::{Agent, POWER, PROCESS};
+use crate::agent::{Agent, METRICS, POWER, PROCESS};
 use crate::controllers::{platform, refused};
 use crate::disk::{Plain, Rows, flushes};
 use crate::echo::Echo;
@@ -20,7 +20,8 @@ const CROWD: usize = 64;
 
 pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
     let down = platform(refused()?);
-    let start = |durability: &str| Agent::start(&suite.programs.agent, &format!("{durability}{down}"));
+    let start =
+        |durability: &str| Agent::start(&suite.programs.agent, &format!("{durability}{METRICS}{down}"));
     let (power, process) = (start(POWER)?, start(PROCESS)?);
     let rows = rows_of_sets(suite, &down)?;
     one_caller(suite, &power, &process, &rows)?;
@@ -102,7 +103,7 @@ fn crowd(suite: &mut Suite, power: &Agent, rows: &Rows) -> anyhow::Result<()> {
         let before = power.commits()?;
         let run = threads(&power.socket(), Call::Set, &label(Call::Set, "crowd", round), CROWD, each)?;
         let after = power.commits()?;
-        let seen = (CROWD * each) as f64 / (after.0 - before.0).max(1) as f64;
+        let seen = (after.1 - before.1) / (after.0 - before.0).max(1.0);
         batches.set([batches.take(), vec![seen]].concat());
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some tens")]
         batch.set((seen.round() as usize).clamp(1, CROWD));
