@@ -13,6 +13,10 @@ use crate::{demo, fuzz, generate, prometheus, python, tools};
 /// For how long each fuzz target runs as a test: what it finds slowly is for longer runs.
 const FUZZ_SECONDS: u32 = 30;
 
+/// Counts the instructions of a set, in the programs as they are shipped.
+const INSTRUCTIONS: [&str; 7] =
+    ["run", "--release", "--quiet", "--locked", "--package=fm-bench", "--", "instructions"];
+
 /// Runs all suites.
 ///
 /// # Errors
@@ -38,6 +42,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.run("fuzzing", || fuzz::run(root, FUZZ_SECONDS, None))?;
     steps.run("packaging", || packaging(root))?;
     steps.run("monitoring", || monitoring(root))?;
+    steps.run("instructions", || tools::run(&mut tools::cargo(root, &INSTRUCTIONS)))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
 }
