@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::Link;
 use crate::config::{AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
+use crate::failpoint::{self, Moment};
 use crate::listener::{Listener, bind};
 use crate::route::Router;
 use crate::service::Service;
@@ -109,8 +110,10 @@ async fn serve(
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
         },
     })?);
+    failpoint::pass(Moment::StoreOpen);
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
+    failpoint::pass(Moment::SocketBound);
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent));
 

@@ -9,6 +9,7 @@ pub mod agent;
 pub mod backend;
 pub mod config;
 pub mod delivery;
+mod failpoint;
 pub mod listener;
 pub mod route;
 pub mod service;

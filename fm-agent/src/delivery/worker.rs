@@ -16,6 +16,7 @@ use super::limit::InFlightLimit;
 use super::outcome::{Outcome, attempt, needs_standing};
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
+use crate::failpoint::{self, Moment};
 use crate::store::{Report, Store, StoreError};
 
 /// Requests held in memory at most; the rest waits on disk.
@@ -244,7 +245,10 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
                     tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
                 }
             }
-            store.writer.report(report.clone()).await
+            failpoint::pass(Moment::AfterAnswer);
+            let recorded = store.writer.report(report.clone()).await;
+            failpoint::pass(Moment::AfterReport);
+            recorded
         }
         Outcome::Again(_) | Outcome::Down(_) => Ok(()),
     };
