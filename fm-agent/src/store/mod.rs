@@ -13,6 +13,7 @@
 
 mod apply;
 mod deliveries;
+mod directory;
 mod error;
 mod healing;
 mod model;
@@ -25,9 +26,9 @@ mod tokens;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,14 +81,10 @@ impl Store {
     /// A directory that cannot be used, another agent on it, a schema newer than this program, or a
     /// database that does not open.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let directory = &options.state_dir;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| StoreError::path("cannot make the state directory", directory, &error))?;
-        let lock = lock(directory)?;
-        let connection = schema::open(&directory.join(DATABASE), options.durability)?;
+        let state_dir = &options.state_dir;
+        directory::make(state_dir)?;
+        let lock = lock(state_dir)?;
+        let connection = schema::open(&state_dir.join(DATABASE), options.durability)?;
         Self::start(options, connection, lock)
     }
 
