@@ -1,7 +1,7 @@
 # Short verbs; the logic is in xtask.
 XTASK := cargo run --locked --package xtask --
 
-.PHONY: help build demo test simulate lint fmt gen clean
+.PHONY: help build demo test simulate soak powercut lint fmt gen clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -17,6 +17,12 @@ test: ## run every test there is
 
 simulate: ## run SEEDS (default 20) random bad days, from FIRST (default 1)
 	FM_SIMULATE_SEEDS=$(or $(SEEDS),20) FM_SIMULATE_FIRST=$(or $(FIRST),1) cargo test --locked -p fm-agent --test simulate -- --nocapture
+
+soak: ## kill the agent KILLS (default 100) times under load, by SEED (default 1); RELEASE=1 optimised
+	@FM_SOAK_KILLS=$(or $(KILLS),100) FM_SOAK_SEED=$(or $(SEED),1) $(XTASK) soak $(if $(RELEASE),--release)
+
+powercut: ## cut the power CUTS (default 120) times, by SEED (default 1)
+	@FM_POWERCUT_CUTS=$(or $(CUTS),120) FM_POWERCUT_SEED=$(or $(SEED),1) cargo test --locked -p fm-agent --test powercut $(if $(RELEASE),--release) -- --nocapture
 
 lint: ## check formats, lints, types, lengths, generated files and dependencies
 	@$(XTASK) lint

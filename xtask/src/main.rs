@@ -11,6 +11,7 @@ mod generate;
 mod library;
 mod lint;
 mod python;
+mod soak;
 mod steps;
 mod test;
 mod tools;
@@ -60,6 +61,12 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
+    /// Kill the agent again and again under load, and count: a part of `test`.
+    Soak {
+        /// Build optimised.
+        #[arg(long)]
+        release: bool,
+    },
     /// Check the sources without running them.
     Lint,
     /// Raise the whole catalogue to two controllers, one of them killed at a time.
@@ -102,6 +109,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         }
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
+        Chore::Soak { release } => soak::run(root, release)?,
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }

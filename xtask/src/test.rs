@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::steps::Steps;
-use crate::{demo, generate, python, tools};
+use crate::{demo, generate, python, soak, tools};
 
 /// Runs all suites.
 ///
@@ -28,6 +28,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
+    steps.run("soak", || soak::run(root, false))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
 }
