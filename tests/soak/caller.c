@@ -1,7 +1,7 @@
 /* Callers that never stop: NAME THREADS SEED. Each thread sets, changes, clears and logs alarms of its own, one call
  * after the other, until standard input ends. Each call that has returned is one line:
  *
- *   THREAD RESULT REQUEST...    RESULT: ok, none (there is none to clear), failed:CODE
+ *   THREAD RESULT REQUEST...    RESULT: ok, none (there is none to clear), failed:NAME
  *                               REQUEST: S<alarm>=<number> set, C<alarm> clear, A clear all, L<number> log
  */
 
@@ -67,7 +67,7 @@ static void tell(struct thread *thread, EFmErrorT code, const char *requests) {
     } else {
         const char *name = code == FM_ERR_NOCONNECT        ? "FM_ERR_NOCONNECT"
                            : code == FM_ERR_COMMUNICATIONS ? "FM_ERR_COMMUNICATIONS"
-                                                           : fm_strerror(code);
+                                                           : "another_error";
         printf("%s failed:%s%s\n", thread->name, name, requests);
     }
 }

@@ -72,3 +72,11 @@ fn an_answer_without_a_commit_is_found_out() {
     eprintln!("an agent that lies: {told}");
     assert!(verdict.lost > 0, "nothing was found missing: this test would not notice");
 }
+
+/// What the agent's own suite looks for in the agent that is shipped can be found.
+#[test]
+fn this_agent_has_fail_points() {
+    let program = std::fs::read(world::agent()).unwrap();
+    let name = b"FM_FAIL_POINT";
+    assert!(program.windows(name.len()).any(|bytes| bytes == name));
+}

@@ -1,7 +1,10 @@
 //! One soak: a node, its two controllers, callers, kills, and the count in the end.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -73,6 +76,11 @@ pub(crate) fn soak(seed: u64, durability: &str, kills: &Kills) -> Soak {
     world.drain();
     let mut verdict = oracle.judge(&world.found());
     verdict.wrong.extend(world.healed());
+    // Only an agent that is dead or dies lets a call fail.
+    let dead = |told: &&String| told.ends_with("FM_ERR_NOCONNECT") || told.ends_with("FM_ERR_COMMUNICATIONS");
+    verdict.wrong.extend(
+        oracle.failed.keys().filter(|told| !dead(told)).map(|told| format!("callers were told {told}")),
+    );
     let told = format!(
         "kills {} requests {} lost {} doubled {} seed {seed}; deaths {:?}, missed {}; not acknowledged {:?}; \
          {called:.0} s and {:.0} s to deliver the rest",
@@ -99,8 +107,10 @@ impl World {
             [format!("[{name}]\nlongest_pause_ms = 400\n"), hasty]
         });
         let config = format!("durability = '{durability}'\n{}", domains.collect::<String>());
+        let mut node = Node::prepare(&config);
+        node.program = agent().to_owned();
         // The callers find an agent, and the killers its state.
-        let mut node = Node::start(&config);
+        node.run();
         node.kill();
         Self { rng: Rng::with_seed(seed), sims, node, kills: BTreeMap::new(), missed: 0 }
     }
@@ -178,6 +188,18 @@ impl World {
         wrong.extend(healed.map(|line| format!("healed although nothing was lost: {line}")));
         wrong
     }
+}
+
+/// The agent with its fail points: whatever is built meanwhile, the soak goes on with what it began with.
+pub(crate) fn agent() -> &'static Path {
+    static AGENT: OnceLock<PathBuf> = OnceLock::new();
+    AGENT.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (fresh, agent) = (directory.join("soak-agent.new"), directory.join("soak-agent"));
+        fs::copy(env!("CARGO_BIN_EXE_fm-agent"), &fresh).unwrap();
+        fs::rename(fresh, &agent).unwrap();
+        agent
+    })
 }
 
 /// The alarm on an entity `host=THREAD.disk=NUMBER`.

@@ -81,10 +81,10 @@ impl Store {
     /// A directory that cannot be used, another agent on it, a schema newer than this program, or a
     /// database that does not open.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let state_dir = &options.state_dir;
-        directory::make(state_dir)?;
-        let lock = lock(state_dir)?;
-        let connection = schema::open(&state_dir.join(DATABASE), options.durability)?;
+        let directory = &options.state_dir;
+        directory::make(directory)?;
+        let lock = lock(directory)?;
+        let connection = schema::open(&directory.join(DATABASE), options.durability)?;
         Self::start(options, connection, lock)
     }
 
