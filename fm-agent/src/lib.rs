@@ -1,7 +1,8 @@
 //! The per-node fault management daemon, as a library with a thin `main`.
 //!
 //! Floors, each may use only what is below it: `agent` (wiring, lifecycle) → `listener` → `service` and
-//! `delivery` → `route`, `store`, `backend` → `config`. Service and delivery meet only in the store.
+//! `delivery` → `route`, `store`, `backend` → `config` and
+//! `metrics`. Service and delivery meet only in the store.
 //!
 //! It must not speak C or Python: that is the bindings' business.
 
@@ -11,6 +12,7 @@ pub mod config;
 pub mod delivery;
 mod failpoint;
 pub mod listener;
+pub mod metrics;
 pub mod route;
 pub mod service;
 pub mod store;

@@ -13,6 +13,7 @@ mod healing;
 mod input;
 mod lifecycle;
 mod manager;
+mod metrics;
 mod semantics;
 mod standalone;
 mod support;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use fm_common::protocol::Token;
 use rusqlite::{Connection, TransactionBehavior};
@@ -26,6 +27,7 @@ use super::tokens::Tokens;
 use super::{StoreOptions, deliveries, healing};
 use crate::config::Domain;
 use crate::failpoint::{self, Moment};
+use crate::metrics::Metrics;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
 const QUEUE: usize = 4096;
@@ -84,7 +86,17 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tokens = Tokens::load(&connection)?;
         let (max_events, rejected) = (options.max_events, options.rejected);
-        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens };
+        let thread = Thread {
+            connection,
+            lock,
+            queue,
+            here,
+            max_events,
+            rejected,
+            wakes,
+            tokens,
+            metrics: Arc::clone(&options.metrics),
+        };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -159,6 +171,7 @@ struct Thread {
     rejected: KeepRejected,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
+    metrics: Arc<Metrics>,
 }
 
 impl Thread {
@@ -192,8 +205,10 @@ impl Thread {
     /// Commits and answers.
     fn commit(&mut self, mut jobs: Vec<Job>) {
         let mut woken = BTreeSet::new();
+        let begun = Instant::now();
         match self.transaction(&jobs, &mut woken) {
             Ok(results) => {
+                self.metrics.committed(jobs.len(), begun.elapsed());
                 self.tokens.keep_new();
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
                     wake.notify_one();
