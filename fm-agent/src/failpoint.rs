@@ -1,8 +1,8 @@
 //! Moments at which a test lets the agent die.
 //!
-//! `FM_FAIL_POINT=MOMENT:PASS[:DELAY_MS]` kills the process with SIGKILL when it comes by the moment for the
-//! PASSth time, or so many milliseconds after that. `FM_FAIL_POINT=lie-about-commit:N` lets each Nth
-//! transaction be answered and thrown away, so that tests can show that they would notice.
+//! `FM_FAIL_POINT=after-commit:17` kills the process with SIGKILL when it comes by that moment for the 17th time,
+//! `FM_FAIL_POINT=before-request:3:5` five milliseconds after the third time. `FM_FAIL_POINT=lie-about-commit:10`
+//! lets each tenth transaction be answered and thrown away, so that tests can show that they would notice.
 //!
 //! Invariant: all of this exists only with the feature `fail-points`, which no release has; without it every
 //! function here is empty. A test looks for the variable's name in the program.
@@ -57,7 +57,7 @@ mod armed {
         let text = std::env::var("FM_FAIL_POINT").ok()?;
         let order = parse(&text);
         // A test whose order is not understood would pass without having tested anything.
-        order.map(Some).unwrap_or_else(|| std::process::abort())
+        order.map_or_else(|| std::process::abort(), Some)
     });
 
     fn parse(text: &str) -> Option<Order> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use fm_agent::config::{Domain, Durability};
+use fm_agent::metrics::Metrics;
 use fm_agent::store::{KeepRejected, RequestKind, Store, StoreOptions};
 use fm_common::AlarmKey;
 use rusqlite::Connection;
@@ -119,6 +121,7 @@ fn open(state: &Path, promise: &Promise) -> Result<BTreeMap<AlarmKey, Held>, Str
         domains: [Domain::Platform, Domain::Openstack].map(|domain| (domain, false)).into(),
         max_events: 100,
         rejected: KeepRejected { most: 100, age: Duration::from_hours(1) },
+        metrics: Arc::new(Metrics::new().unwrap()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let held = runtime.block_on(async {

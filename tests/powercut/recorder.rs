@@ -14,12 +14,9 @@ pub(crate) fn library() -> &'static Path {
         let fresh = tempfile::NamedTempFile::new_in(directory).unwrap().into_temp_path();
         let strict = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared"];
         let mut compiler = Command::new("cc");
-        let compiled =
+        let status =
             compiler.args(strict).arg("-o").arg(&fresh).arg(source).args(["-ldl", "-lpthread"]).status();
-        assert!(
-            compiled.expect("a C compiler is needed: install gcc").success(),
-            "record.c does not compile"
-        );
+        assert!(status.expect("a C compiler is needed: install gcc").success(), "record.c does not compile");
         let library = directory.join("librecord.so");
         fresh.persist(&library).unwrap();
         library

@@ -149,7 +149,9 @@ impl Studio {
         let file = File::options().write(true).open(&self.log).unwrap();
         file.set_len(whole as u64).unwrap();
         let mut disk = first.clone();
-        records.iter().for_each(|record| disk.apply(record));
+        for record in &records {
+            disk.apply(record);
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
         let mut log = File::options().append(true).open(&self.log).unwrap();
         for name in ["fm-agent.db", "fm-agent.db-wal"] {

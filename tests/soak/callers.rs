@@ -84,7 +84,9 @@ impl Callers {
             let lines = caller.lines.join().unwrap();
             let status = caller.process.wait().unwrap();
             assert!(status.success(), "a caller ended with {status}");
-            lines.iter().for_each(|line| oracle.take(line));
+            for line in &lines {
+                oracle.take(line);
+            }
         }
         oracle
     }

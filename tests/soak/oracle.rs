@@ -225,10 +225,17 @@ fn tell(step: &Step) -> String {
 mod tests {
     use super::*;
 
+    fn told(lines: &[&str]) -> Oracle {
+        let mut oracle = Oracle::default();
+        for line in lines {
+            oracle.take(line);
+        }
+        oracle
+    }
+
     /// The verdict on events `s1` and `c1` and on what stands.
     fn verdict(lines: &[&str], events: &[&str], standing: &[u32]) -> (usize, usize, usize) {
-        let mut oracle = Oracle::default();
-        lines.iter().for_each(|line| oracle.take(line));
+        let oracle = told(lines);
         let event = |text: &&str| {
             let state = if text.starts_with('s') { "set" } else { "clear" };
             (state.to_owned(), format!("t {}", &text[1..]))
@@ -279,8 +286,7 @@ mod tests {
 
     #[test]
     fn logs_are_there_once() {
-        let mut oracle = Oracle::default();
-        ["t ok L1", "t ok L2", "t failed:5 L3", "t failed:5 L4"].iter().for_each(|line| oracle.take(line));
+        let oracle = told(&["t ok L1", "t ok L2", "t failed:5 L3", "t failed:5 L4"]);
         let logs = [("t log 2", 2), ("t log 3", 1)].map(|(log, times)| (log.to_owned(), times)).into();
         let verdict = oracle.judge(&Found { logs, ..Found::default() });
         assert_eq!((verdict.lost, verdict.doubled, verdict.wrong.len()), (1, 1, 2));

@@ -108,7 +108,7 @@ impl World {
         });
         let config = format!("durability = '{durability}'\n{}", domains.collect::<String>());
         let mut node = Node::prepare(&config);
-        node.program = agent().to_owned();
+        agent().clone_into(&mut node.program);
         // The callers find an agent, and the killers its state.
         node.run();
         node.kill();
