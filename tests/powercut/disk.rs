@@ -8,7 +8,8 @@
 //!   reordered. A unit itself is never torn, and nothing beside what was written changes ("powersafe
 //!   overwrite", which SQLite counts on, too).
 //! - The length of the file is the one at the sync or any later one, whatever became of the content; what was
-//!   never written there reads as zeros.
+//!   never written there reads as zeros. A file is shortened as a whole or not at all: with the old length it
+//!   has the old content, and what was written after it was shortened is there only if it was.
 //! - Each name of a directory names what it named at the directory's sync or anything that it named later,
 //!   each name on its own. What lies in a directory that is lost is lost.
 
@@ -246,57 +247,96 @@ impl Inode {
                 let early = self.since.iter().filter(|(at, _)| *at < upto);
                 early.for_each(|(_, change)| change.apply(&mut content));
             }
-            Style::Hollow => content.resize(self.lengths().pop().unwrap_or(content.len()), 0),
+            Style::Hollow => self.since.iter().for_each(|(_, change)| match change {
+                Change::Write { offset, data } => {
+                    content.resize(content.len().max(offset + data.len()), 0);
+                }
+                Change::Length(length) => content.resize(*length, 0),
+            }),
             Style::Torn { unit, newest } => {
-                let lengths = self.lengths();
-                let length = match pick(lengths.len(), newest, rng) {
-                    0 => content.len(),
-                    number => lengths[number - 1],
-                };
-                for (number, states) in self.states(unit) {
+                let states = self.states(unit, newest, rng);
+                content = states.base;
+                for (number, states) in states.units {
                     let picked = pick(states.len(), newest, rng);
                     if picked > 0 {
                         let offset = number * unit;
                         Change::Write { offset, data: states[picked - 1].clone() }.apply(&mut content);
                     }
                 }
+                let length = states.lengths[pick(states.lengths.len() - 1, newest, rng)];
                 content.resize(length, 0);
             }
         }
         content
     }
 
-    /// The length after each change.
-    fn lengths(&self) -> Vec<usize> {
+    /// What torn writes choose from. The file was shortened as often as a cut lets it be; what came after
+    /// the next time is not there.
+    fn states(&self, unit: usize, newest: u8, rng: &mut Rng) -> States {
+        let mut states =
+            States { base: self.durable.clone(), lengths: vec![self.durable.len()], ..States::default() };
+        let mut content = self.durable.clone();
+        let mut shortened = pick(self.shortened(), newest, rng);
+        for (_, change) in &self.since {
+            match change {
+                Change::Length(length) if *length < content.len() => {
+                    if shortened == 0 {
+                        break;
+                    }
+                    shortened -= 1;
+                    states.shorten(*length, unit);
+                }
+                Change::Length(length) => states.lengths.push(*length),
+                Change::Write { .. } => {}
+            }
+            change.apply(&mut content);
+            if let Change::Write { offset, data } = change {
+                states.lengths.push(content.len());
+                for number in offset / unit..(offset + data.len()).div_ceil(unit) {
+                    let (start, end) = (number * unit, ((number + 1) * unit).min(content.len()));
+                    let mut state = content[start..end].to_vec();
+                    state.resize(unit, 0);
+                    states.units.entry(number).or_default().push(state);
+                }
+            }
+        }
+        states
+    }
+
+    /// How often the file was shortened since the last sync.
+    fn shortened(&self) -> usize {
         let mut length = self.durable.len();
-        let after = self.since.iter().map(|(_, change)| {
+        let shorter = self.since.iter().filter(|(_, change)| {
+            let before = length;
             length = match change {
                 Change::Write { offset, data } => length.max(offset + data.len()),
                 Change::Length(length) => *length,
             };
-            length
+            length < before
         });
-        after.collect()
+        shorter.count()
     }
+}
 
+/// What a file may be made of.
+#[derive(Debug, Default)]
+struct States {
+    /// The content that no write has reached.
+    base: Vec<u8>,
+    /// The lengths it may have, oldest first; there is one at least.
+    lengths: Vec<usize>,
     /// The states through which each changed unit went, in order.
-    fn states(&self, unit: usize) -> BTreeMap<usize, Vec<Vec<u8>>> {
-        let mut states: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
-        let mut content = self.durable.clone();
-        for (_, change) in &self.since {
-            let before = content.len();
-            change.apply(&mut content);
-            let changed = match change {
-                Change::Write { offset, data } => *offset..offset + data.len(),
-                Change::Length(length) => (*length).min(before)..before,
-            };
-            for number in changed.start / unit..changed.end.div_ceil(unit) {
-                let (start, end) = (number * unit, ((number + 1) * unit).min(content.len()));
-                let mut state = content.get(start..end).unwrap_or_default().to_vec();
-                state.resize(unit, 0);
-                states.entry(number).or_default().push(state);
-            }
+    units: BTreeMap<usize, Vec<Vec<u8>>>,
+}
+
+impl States {
+    /// What lay beyond the length is gone, and reads as zeros if the file grows again.
+    fn shorten(&mut self, length: usize, unit: usize) {
+        self.base.truncate(length);
+        self.lengths = vec![length];
+        self.units.retain(|number, _| number * unit < length);
+        for state in self.units.get_mut(&(length / unit)).into_iter().flatten() {
+            state[length % unit..].fill(0);
         }
-        states
     }
 }

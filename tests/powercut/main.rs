@@ -104,7 +104,9 @@ fn nothing_acknowledged_is_lost_in_a_migration() {
 fn what_is_durable_for_the_process_only_is_lost() {
     let (tally, _, keep) = run("process", "process", Phase::Creation, 60);
     assert!(tally.lost > 0, "no cut lost anything: this test would not notice");
-    let damaged: Vec<_> = tally.broken.iter().filter(|text| !text.contains("asked for")).collect();
+    // A log that is torn in the middle looks like damage, and may be repaired like it.
+    let harmless = |text: &&String| text.contains("asked for") || text.contains("had to be repaired");
+    let damaged: Vec<_> = tally.broken.iter().filter(|text| !harmless(text)).collect();
     assert!(damaged.is_empty(), "a commit may be lost, the database not: {damaged:?}");
     fs::remove_dir_all(keep).unwrap();
 }
