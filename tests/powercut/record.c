@@ -210,19 +210,30 @@ int mkdir(const char *path, mode_t mode)
 int rename(const char *from, const char *to)
     TOLD(concerns(from), REAL(rename)(from, to), record(RENAME, began_at, from, to, 0, NULL, 0))
 
+/* Space that is taken ahead is there as zeros, and told by the length that it gives. */
+static void grown(int fd, uint64_t began_at) {
+    struct stat after;
+    if (fstat(fd, &after) == 0) record(TRUNCATE, began_at, paths[fd], NULL, (uint64_t)after.st_size, NULL, 0);
+}
+
+int posix_fallocate(int fd, off_t from, off_t length)
+    TOLD(path_of(fd), REAL(posix_fallocate)(fd, from, length), grown(fd, began_at))
+int posix_fallocate64(int fd, off64_t from, off64_t length)
+    TOLD(path_of(fd), REAL(posix_fallocate64)(fd, from, length), grown(fd, began_at))
+
 /* What the recorder does not know must not go unnoticed. */
-#define UNKNOWN(concerned, call)   \
-    {                              \
-        if (concerned) abort();    \
-        return call;               \
+#define UNKNOWN(concerned, call)                                         \
+    {                                                                    \
+        if (concerned) {                                                 \
+            fprintf(stderr, "record.c does not know %s: add it\n", #call); \
+            abort();                                                     \
+        }                                                                \
+        return call;                                                     \
     }
 
 int fallocate(int fd, int mode, off_t from, off_t length) UNKNOWN(path_of(fd), REAL(fallocate)(fd, mode, from, length))
 int fallocate64(int fd, int mode, off64_t from, off64_t length)
     UNKNOWN(path_of(fd), REAL(fallocate64)(fd, mode, from, length))
-int posix_fallocate(int fd, off_t from, off_t length) UNKNOWN(path_of(fd), REAL(posix_fallocate)(fd, from, length))
-int posix_fallocate64(int fd, off64_t from, off64_t length)
-    UNKNOWN(path_of(fd), REAL(posix_fallocate64)(fd, from, length))
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
     UNKNOWN(path_of(fd), REAL(pwritev)(fd, parts, count, offset))
 ssize_t writev(int fd, const struct iovec *parts, int count) UNKNOWN(path_of(fd), REAL(writev)(fd, parts, count))
