@@ -1,8 +1,8 @@
 //! Moments at which a test lets the agent die.
 //!
 //! `FM_FAIL_POINT=after-commit:17` kills the process with SIGKILL when it comes by that moment for the 17th time,
-//! `FM_FAIL_POINT=before-request:3:5` five milliseconds after the third time. `FM_FAIL_POINT=lie-about-commit:10`
-//! lets each tenth transaction be answered and thrown away, so that tests can show that they would notice.
+//! `FM_FAIL_POINT=before-request:3:5` five milliseconds after the third time. `FM_FAIL_POINT=lie-about-commit:3`
+//! lets each third transaction be answered and thrown away, so that tests can show that they would notice.
 //!
 //! Invariant: all of this exists only with the feature `fail-points`, which no release has; without it every
 //! function here is empty. A test looks for the variable's name in the program.

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+/// Requests and events before and after what is wrong that are shown with it.
+const SHOWN: usize = 6;
+
 /// One alarm: the thread that it belongs to, and its number there.
 pub(crate) type Alarm = (String, u32);
 
@@ -126,9 +129,11 @@ impl Oracle {
 }
 
 fn judge_alarm(alarm: &Alarm, steps: &[Step], events: &[Event], standing: &[String], verdict: &mut Verdict) {
-    let times = |state: &str, reason: &str| {
-        events.iter().filter(|(found, of)| found == state && of == reason).count()
-    };
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (state, reason) in events {
+        *counts.entry((state, reason)).or_default() += 1;
+    }
+    let times = |state: &str, reason: &str| counts.get(&(state, reason)).copied().unwrap_or(0);
     let mut wrong: Vec<String> = Vec::new();
     let mut expected: Vec<Event> = Vec::new();
     // The sets that arrived, each with the steps up to the next one that did.
@@ -165,11 +170,9 @@ fn judge_alarm(alarm: &Alarm, steps: &[Step], events: &[Event], standing: &[Stri
             stands = Some(reason.clone());
         }
     }
-    for (place, event) in events.iter().enumerate() {
-        if events[..place].contains(event) {
-            verdict.doubled += 1;
-            wrong.push(format!("{} '{}' is doubled", event.0, event.1));
-        }
+    for ((state, reason), times) in counts.iter().filter(|(_, times)| **times > 1) {
+        verdict.doubled += times - 1;
+        wrong.push(format!("{state} '{reason}' is recorded {times} times"));
     }
     if wrong.is_empty() && events != expected {
         wrong.push("the events are not in the order of the calls".to_owned());
@@ -181,8 +184,12 @@ fn judge_alarm(alarm: &Alarm, steps: &[Step], events: &[Event], standing: &[Stri
         wrong.push(format!("'{reason}' stood when the answer was that there is none"));
     }
     if !wrong.is_empty() {
-        let told: Vec<String> = steps.iter().map(tell).collect();
-        let seen: Vec<String> = events.iter().map(|(state, reason)| format!("{state} '{reason}'")).collect();
+        let about = |text: &str| wrong[0].contains(text);
+        let told: Vec<String> =
+            around(steps, |step| step.set.as_deref().is_some_and(about)).map(tell).collect();
+        let seen: Vec<String> = around(events, |(_, reason)| about(reason))
+            .map(|(state, reason)| format!("{state} '{reason}'"))
+            .collect();
         verdict.wrong.push(format!(
             "{}.disk={}: {}\n  asked for: {}\n  recorded:  {}",
             alarm.0,
@@ -192,6 +199,12 @@ fn judge_alarm(alarm: &Alarm, steps: &[Step], events: &[Event], standing: &[Stri
             seen.join(", ")
         ));
     }
+}
+
+/// What lies around the first that fits, else the last few.
+fn around<T>(all: &[T], fits: impl Fn(&T) -> bool) -> impl Iterator<Item = &T> {
+    let at = all.iter().position(fits).unwrap_or(all.len());
+    all.iter().skip(at.saturating_sub(SHOWN)).take(2 * SHOWN)
 }
 
 /// The set that certainly stood when a clear was told that there is none.

@@ -24,7 +24,7 @@ const STANDSTILL: Duration = Duration::from_mins(1);
 pub(crate) enum Kills {
     /// At random and at exact moments.
     Random(u64),
-    /// At random; each tenth transaction is answered and not committed.
+    /// At random; each third transaction is answered and not committed.
     OfALiar(u64),
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn soak(seed: u64, durability: &str, kills: &Kills) -> Soak {
         Kills::OfALiar(number) => {
             for _ in 0..*number {
                 let mut command = world.node.command();
-                command.env("FM_FAIL_POINT", "lie-about-commit:10");
-                world.live(Death::Random { after_ms: 300 }, &mut command);
+                command.env("FM_FAIL_POINT", "lie-about-commit:3");
+                world.live(Death::Random { after_ms: 500 }, &mut command);
             }
         }
     }
