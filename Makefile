@@ -1,10 +1,10 @@
 # Short verbs; the logic is in xtask.
 XTASK := cargo run --locked --package xtask --
 
-.PHONY: help build demo test simulate soak powercut lint fmt gen clean
+.PHONY: help build demo test simulate soak powercut delivery-rate lint fmt gen clean
 
 help: ## list the targets (default)
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## build the agent, its library and the Python extension
 	cargo build --locked
@@ -23,6 +23,9 @@ soak: ## kill the agent KILLS (default 100) times under load, by SEED (default 1
 
 powercut: ## cut the power CUTS (default 120) times, by SEED (default 1)
 	@FM_POWERCUT_CUTS=$(or $(CUTS),120) FM_POWERCUT_SEED=$(or $(SEED),1) cargo test --locked -p fm-agent --test powercut $(if $(RELEASE),--release) -- --nocapture
+
+delivery-rate: ## measure how fast a backlog is delivered, beside plain HTTP connections
+	@$(XTASK) delivery-rate
 
 lint: ## check formats, lints, types, lengths, generated files and dependencies
 	@$(XTASK) lint

@@ -137,12 +137,15 @@ async fn serve(
     let mut parts = JoinSet::new();
     for (domain, link) in &links {
         let Link::Controller(controller) = link else { continue };
-        let max_in_flight =
-            config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
+        let domains = config.domains();
+        let domain_config =
+            domains.get(domain).with_context(|| format!("the domain {domain} is not configured"))?;
         let (store, controller) = (Arc::clone(&store), controller.clone());
-        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
+        let spread = domain_config.compare_spread_ms.duration();
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone(), spread);
         parts.spawn(healer.run(stopping.clone()));
-        let worker = Worker::new(*domain, store, controller, max_in_flight, Arc::clone(&metrics)).await?;
+        let most = domain_config.max_in_flight.get();
+        let worker = Worker::new(*domain, store, controller, most, Arc::clone(&metrics)).await?;
         parts.spawn(worker.run(stopping.clone()));
     }
     if let Some(server) = reader {

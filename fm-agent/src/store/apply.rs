@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
-use super::{healing, rejected};
+use super::{accepted, healing, rejected};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -102,6 +102,7 @@ impl Apply<'_> {
             }
             if kept.domain == domain && standing.same_content(alarm) {
                 if pending.is_none() && !self.here.contains(&domain) {
+                    accepted::note_present(self.connection, &kept.key)?;
                     let check = fresh_uuid(alarm, Some(kept));
                     let seq = self.request(domain, &raise_request(alarm, check))?;
                     tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
@@ -114,6 +115,7 @@ impl Apply<'_> {
             self.leave(kept)?;
         }
         let previous = previous.filter(|kept| kept.domain == domain);
+        accepted::note_present(self.connection, &alarm.key())?;
         let uuid = fresh_uuid(alarm, previous.as_ref());
         let pending = if self.here.contains(&domain) {
             tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;
