@@ -63,7 +63,11 @@ pub(crate) fn soak(seed: u64, durability: &str, kills: &Kills) -> Soak {
             for _ in 0..*number {
                 let mut command = world.node.command();
                 command.env("FM_FAIL_POINT", "lie-about-commit:3");
-                world.live(Death::Random { after_ms: 500 }, &mut command);
+                world.node.run_command(&mut command);
+                // Time for callers to be lied to.
+                sleep(Duration::from_millis(500));
+                world.node.kill();
+                *world.kills.entry("random").or_default() += 1;
             }
         }
     }
