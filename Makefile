@@ -3,7 +3,7 @@ XTASK := cargo run --locked --package xtask --
 # Measured is what is shipped, so what measures is built the same way.
 BENCH := cargo run --release --quiet --locked --package fm-bench --
 
-.PHONY: help build demo test simulate fuzz delivery-rate bench bench-compare bench-publish bench-functions instructions instructions-update lint fmt gen clean
+.PHONY: help build demo test simulate soak powercut fuzz delivery-rate bench bench-compare bench-publish bench-functions instructions instructions-update lint fmt gen clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,6 +19,12 @@ test: ## run every test there is
 
 simulate: ## run SEEDS (default 20) random bad days, from FIRST (default 1)
 	FM_SIMULATE_SEEDS=$(or $(SEEDS),20) FM_SIMULATE_FIRST=$(or $(FIRST),1) cargo test --locked -p fm-agent --test simulate -- --nocapture
+
+soak: ## kill the agent KILLS (default 100) times under load, by SEED (default 1); RELEASE=1 optimised
+	@FM_SOAK_KILLS=$(or $(KILLS),100) FM_SOAK_SEED=$(or $(SEED),1) $(XTASK) soak $(if $(RELEASE),--release)
+
+powercut: ## cut the power CUTS (default 120) times, by SEED (default 1)
+	@FM_POWERCUT_CUTS=$(or $(CUTS),120) FM_POWERCUT_SEED=$(or $(SEED),1) cargo test --locked -p fm-agent --test powercut $(if $(RELEASE),--release) -- --nocapture
 
 delivery-rate: ## measure how fast a backlog is delivered, beside plain HTTP connections
 	@$(XTASK) delivery-rate

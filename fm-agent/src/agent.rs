@@ -29,6 +29,7 @@ use crate::backend::Link;
 use crate::caller::Door;
 use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
+use crate::failpoint::{self, Moment};
 use crate::listener::{Listener, Shares, SocketFile, bind};
 use crate::metrics::{Metrics, Scraped, Server};
 use crate::passing::Passing;
@@ -121,9 +122,11 @@ async fn serve(
         },
         metrics: Arc::clone(&metrics),
     })?);
+    failpoint::pass(Moment::StoreOpen);
     let access = look_up(config.access.clone()).await?;
     let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
     let listeners = listen(config, places)?;
+    failpoint::pass(Moment::SocketBound);
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let passing = Arc::new(Passing::default());
     let border = Border { access: Arc::clone(&access), audit: Arc::clone(&audit) };

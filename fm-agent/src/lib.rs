@@ -15,6 +15,7 @@ pub mod caller;
 pub mod config;
 pub mod ctl;
 pub mod delivery;
+mod failpoint;
 pub mod listener;
 pub mod metrics;
 pub mod passing;

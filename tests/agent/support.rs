@@ -49,6 +49,8 @@ pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) struct Node {
     directory: tempfile::TempDir,
     agent: Option<Child>,
+    /// The agent's program.
+    pub(crate) program: PathBuf,
     pub(crate) client: Client,
 }
 
@@ -82,7 +84,7 @@ impl Node {
             read_timeout: Duration::from_secs(20),
             ..Options::default()
         });
-        Self { directory, agent: None, client }
+        Self { directory, agent: None, program: PathBuf::from(env!("CARGO_BIN_EXE_fm-agent")), client }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -158,7 +160,7 @@ impl Node {
             .append(true)
             .open(self.directory.path().join("agent.log"))
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fm-agent"));
+        let mut command = Command::new(&self.program);
         command
             .arg("--config")
             .arg(self.directory.path().join("fm-agent.toml"))

@@ -33,6 +33,10 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.run("clippy", || {
         cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
     })?;
+    steps.run("clippy of what tests alone build", || {
+        let features = ["--package", "fm-agent", "--features", "fail-points", "--all-targets"];
+        cargo(&[&["clippy", "--locked"][..], &features, &["--", "-D", "warnings"]].concat())
+    })?;
     steps.run("Python", || python_sources(root))?;
     steps.run("dependencies", || {
         tools::run(tools::cargo_deny(root)?.args(["--locked", "check", "bans", "licenses", "sources"]))
@@ -79,7 +83,7 @@ fn python_sources(root: &Path) -> anyhow::Result<()> {
     let mut ruff = tools::python_command(&interpreter, &package);
     tools::run(ruff.current_dir(root).args(["-m", "ruff", "check", "--no-cache", "--quiet", "."]))?;
     let cache = root.join("target/mypy");
-    for directory in ["tests/demo", "tests/monitoring", "tests/python"] {
+    for directory in ["tests/demo", "tests/monitoring", "tests/python", "tests/soak"] {
         // In its own directory, for its modules import each other by name.
         let mut mypy = tools::python_command(&interpreter, &package);
         mypy.current_dir(root.join(directory)).args(["-m", "mypy", "--strict", "."]);

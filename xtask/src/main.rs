@@ -13,6 +13,7 @@ mod library;
 mod lint;
 mod prometheus;
 mod python;
+mod soak;
 mod steps;
 mod test;
 mod tools;
@@ -75,6 +76,12 @@ enum Chore {
         #[arg(value_name = "TARGET")]
         target: Option<String>,
     },
+    /// Kill the agent again and again under load, and count: a part of `test`.
+    Soak {
+        /// Build optimised.
+        #[arg(long)]
+        release: bool,
+    },
     /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
     Monitoring,
     /// Take the dashboard's picture from a real run, for the documents.
@@ -134,6 +141,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Keystone => test::keystone(root)?,
         Chore::Packaging => test::packaging(root)?,
         Chore::Fuzz { seconds, target } => fuzz::run(root, seconds, target.as_deref())?,
+        Chore::Soak { release } => soak::run(root, release)?,
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
         Chore::DeliveryRate { alarms, rounds } => test::delivery_rate(root, alarms, rounds)?,

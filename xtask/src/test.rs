@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::steps::Steps;
-use crate::{demo, fuzz, generate, prometheus, python, tools};
+use crate::{demo, fuzz, generate, prometheus, python, soak, tools};
 
 /// For how long each fuzz target runs as a test: what it finds slowly is for longer runs.
 const FUZZ_SECONDS: u32 = 30;
@@ -41,6 +41,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     }
     steps.run("fuzzing", || fuzz::run(root, FUZZ_SECONDS, None))?;
     steps.run("packaging", || packaging(root))?;
+    steps.run("soak", || soak::run(root, false))?;
     steps.run("monitoring", || monitoring(root))?;
     steps.run("instructions", || tools::run(&mut tools::cargo(root, &INSTRUCTIONS)))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;

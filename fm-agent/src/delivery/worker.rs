@@ -21,6 +21,7 @@ use super::survey::{self, Survey};
 use super::told::Told;
 use crate::backend::{Controller, Failure, FailureKind, Query};
 use crate::config::Domain;
+use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
 use crate::passing::Passing;
 use crate::store::{Report, RequestKind, Store, StoreError};
@@ -242,6 +243,7 @@ impl Worker {
         }
         match ended {
             Ended::Attempt(seq, Outcome::Finished { report, unclear }) => {
+                failpoint::pass(Moment::AfterAnswer);
                 self.controller.health.succeeded();
                 self.controller.traffic.count_finished();
                 if unclear {
@@ -273,6 +275,7 @@ impl Worker {
                 self.again(seq, failure.in_doubt);
             }
             Ended::Record(seq, recorded) => {
+                failpoint::pass(Moment::AfterReport);
                 self.unrecorded -= 1;
                 match recorded {
                     Ok(()) => self.lanes.done(seq),

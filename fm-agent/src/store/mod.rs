@@ -15,6 +15,7 @@ mod accepted;
 mod apply;
 mod check;
 mod deliveries;
+mod directory;
 mod error;
 mod healing;
 mod listing;
@@ -30,9 +31,9 @@ mod usage;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,11 +96,7 @@ impl Store {
     /// database that does not open.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let directory = &options.state_dir;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| StoreError::path("cannot make the state directory", directory, &error))?;
+        directory::make(directory)?;
         let lock = lock(directory)?;
         let connection = schema::open(&directory.join(DATABASE), options.durability)?;
         Self::start(options, connection, lock)

@@ -26,6 +26,7 @@ use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
 use super::tokens::Tokens;
 use super::{StoreOptions, deliveries, healing};
 use crate::config::Domain;
+use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -262,7 +263,12 @@ impl Thread {
             }
             results.push(applied);
         }
+        failpoint::pass(Moment::BeforeCommit);
+        if failpoint::lies_about_commit() {
+            return Ok(results);
+        }
         transaction.commit()?;
+        failpoint::pass(Moment::AfterCommit);
         Ok(results)
     }
 }
