@@ -1,7 +1,7 @@
 # Short verbs; the logic is in xtask.
 XTASK := cargo run --locked --package xtask --
 
-.PHONY: help build demo test simulate lint fmt gen clean
+.PHONY: help build demo test simulate package lint fmt gen clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -17,6 +17,9 @@ test: ## run every test there is
 
 simulate: ## run SEEDS (default 20) random bad days, from FIRST (default 1)
 	FM_SIMULATE_SEEDS=$(or $(SEEDS),20) FM_SIMULATE_FIRST=$(or $(FIRST),1) cargo test --locked -p fm-agent --test simulate -- --nocapture
+
+package: ## build the Debian packages into target/package
+	@$(XTASK) package
 
 lint: ## check formats, lints, types, lengths, generated files and dependencies
 	@$(XTASK) lint

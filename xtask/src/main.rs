@@ -10,6 +10,7 @@ mod demo;
 mod generate;
 mod library;
 mod lint;
+mod package;
 mod prometheus;
 mod python;
 mod steps;
@@ -65,6 +66,8 @@ enum Chore {
     Keystone,
     /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
     Monitoring,
+    /// Build the Debian packages; prints the directory.
+    Package,
     /// Take the dashboard's picture from a real run, for the documents.
     Picture,
     /// Check the sources without running them.
@@ -112,6 +115,10 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Keystone => test::keystone(root)?,
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
+        Chore::Package => {
+            let directory = package::build(root)?;
+            writeln!(out, "{}", directory.display())?;
+        }
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }
