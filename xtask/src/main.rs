@@ -11,6 +11,7 @@ mod fuzz;
 mod generate;
 mod library;
 mod lint;
+mod package;
 mod prometheus;
 mod python;
 mod soak;
@@ -84,6 +85,8 @@ enum Chore {
     },
     /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
     Monitoring,
+    /// Build the Debian packages; prints the directory.
+    Package,
     /// Take the dashboard's picture from a real run, for the documents.
     Picture,
     /// Measure, optimised, how fast the agent delivers a backlog, beside as many plain HTTP connections that post
@@ -145,6 +148,10 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
         Chore::DeliveryRate { alarms, rounds } => test::delivery_rate(root, alarms, rounds)?,
+        Chore::Package => {
+            let directory = package::build(root)?;
+            writeln!(out, "{}", directory.display())?;
+        }
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }
