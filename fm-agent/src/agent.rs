@@ -28,7 +28,7 @@ use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
 use crate::route::Router;
 use crate::service::Service;
-use crate::store::{KeepRejected, Store, StoreOptions};
+use crate::store::{KeepRejected, Limits, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,11 @@ async fn serve(
         durability: config.agent.durability,
         domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
         max_events: config.agent.max_events,
+        limits: Limits {
+            max_bytes: config.agent.max_bytes.get(),
+            max_requests: config.agent.max_requests.get(),
+            high_water: config.agent.high_water.get(),
+        },
         rejected: KeepRejected {
             most: config.agent.max_rejected,
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),

@@ -16,6 +16,8 @@ pub(super) enum Outcome {
     Again(Failure),
     /// The domain is down.
     Down(Failure),
+    /// No attempt was made: the store has given the request up.
+    GivenUp,
 }
 
 /// The alarm whose uuid at the controller the attempt needs to know.

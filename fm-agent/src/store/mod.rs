@@ -7,19 +7,26 @@
 //! - A batch is on disk as a whole or not at all, and is taken once: a token seen before changes nothing.
 //! - Requests of one domain are handed out in the order in which they were taken.
 //! - Nothing secret is ever written.
+//! - What it holds is bounded; what it gives up to stay so is never the latest state of an alarm, and is
+//!   counted and told.
 //!
 //! It knows no routing, no deadlines and no controllers: it is told which domain owns what, and what
 //! became of a delivery.
 
 mod apply;
+mod bounds;
 mod deliveries;
 mod error;
+mod fold;
 mod healing;
+mod limits;
+mod meter;
 mod model;
 mod reader;
 mod rejected;
 mod schema;
 mod settle;
+mod space;
 mod tables;
 mod tokens;
 mod writer;
@@ -37,6 +44,8 @@ use tokio::sync::Notify;
 use crate::config::{Domain, Durability};
 
 pub use error::{StoreError, StoreErrorKind};
+pub use limits::Limits;
+pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
     RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
@@ -60,6 +69,8 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
+    /// How much the store may hold.
+    pub limits: Limits,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or
@@ -100,8 +111,9 @@ impl Store {
             options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
-        let reader = Reader::open(&options.state_dir.join(DATABASE))?;
-        let writer = Writer::start(connection, lock, here, options, wakes.clone())?;
+        let meter = Arc::new(Meter::default());
+        let reader = Reader::open(&options.state_dir.join(DATABASE), Arc::clone(&meter), options.limits)?;
+        let writer = Writer::start(connection, lock, here, options, wakes.clone(), meter)?;
         Ok(Self { writer, reader, wakes })
     }
 

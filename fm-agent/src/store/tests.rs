@@ -20,8 +20,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Batch, KeepRejected, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Store, StoreError,
-    StoreOptions, Unknown,
+    Batch, KeepRejected, Kept, Limits, Op, Outcome, Report, Request, RequestKind, Standing, Store,
+    StoreError, StoreOptions, Unknown,
 };
 use crate::config::Domain::{Openstack, Platform};
 use crate::config::{Domain, Durability};
@@ -126,6 +126,7 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         domains: domains.iter().copied().collect(),
         max_events: 100,
         rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
+        limits: Limits { max_bytes: 1 << 30, max_requests: 1_000_000, high_water: 1.0 },
     }
 }
 
