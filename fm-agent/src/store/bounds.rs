@@ -35,6 +35,15 @@ pub(super) enum Held {
     ToClears,
 }
 
+/// What the store held before a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Level {
+    requests: u64,
+    pages: u64,
+    /// The place of the last request.
+    last: i64,
+}
+
 /// The limits, and what is held.
 #[derive(Debug)]
 pub(super) struct Bounds {
@@ -57,18 +66,28 @@ impl Bounds {
         Ok(Self { requests, pages, page_size, counts: Counts::new(waiting) })
     }
 
-    /// Gives things up while the store is above high water with so many changes more; `always`: also below
-    /// it, for a change that did not fit. Gives how many requests went.
-    pub(super) fn relieve(
+    /// Bytes of a page.
+    pub(super) fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// Gives things up while the store is above high water with so many changes more.
+    pub(super) fn relieve(&mut self, connection: &Connection, coming: u64) -> Result<(), StoreError> {
+        self.give_up(connection, coming, i64::MAX, |this| Ok(!this.is_high(connection, coming)?))
+    }
+
+    /// Gives up superseded requests, then logs up to this place in the order, until it is enough, there are
+    /// none, or so many were looked at as so many changes are worth.
+    fn give_up(
         &mut self,
         connection: &Connection,
-        coming: u64,
-        always: bool,
-    ) -> Result<u64, StoreError> {
-        let before = self.counts.requests();
+        changes: u64,
+        logs_up_to: i64,
+        is_enough: impl Fn(&Self) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
         let mut least = Rank::ALL[0];
-        for _ in 0..coming * STEPS_PER_CHANGE + STEPS_PER_BATCH {
-            if !always && !self.is_high(connection, coming)? {
+        for _ in 0..changes * STEPS_PER_CHANGE + STEPS_PER_BATCH {
+            if is_enough(self)? {
                 break;
             }
             match fold::fold_oldest(connection)? {
@@ -77,7 +96,7 @@ impl Bounds {
                     self.counts.folded += 1;
                 }
                 Step::Stays => {}
-                Step::Nothing => match fold::shed_least(connection, least)? {
+                Step::Nothing => match fold::shed_least(connection, least, logs_up_to)? {
                     Some((domain, rank)) => {
                         self.counts.shed(domain, rank);
                         least = rank;
@@ -86,7 +105,7 @@ impl Bounds {
                 },
             }
         }
-        Ok(before - self.counts.requests())
+        Ok(())
     }
 
     fn is_high(&self, connection: &Connection, coming: u64) -> Result<bool, StoreError> {
@@ -94,36 +113,57 @@ impl Bounds {
             || space::used_pages(connection)? > self.pages.high)
     }
 
-    /// What is held now: requests, pages.
-    pub(super) fn level(&self, connection: &Connection) -> Result<(u64, u64), StoreError> {
-        Ok((self.counts.requests(), space::used_pages(connection)?))
+    /// What is held now.
+    pub(super) fn level(&self, connection: &Connection) -> Result<Level, StoreError> {
+        Ok(Level {
+            requests: self.counts.requests(),
+            pages: space::used_pages(connection)?,
+            last: tables::last_request(connection)?,
+        })
     }
 
-    /// Refuses what was done since `before` if it takes room that there is not.
-    pub(super) fn check(
-        &self,
+    /// Makes room for what was done since `before`, which is so many changes; refuses it if there is none.
+    pub(super) fn hold(
+        &mut self,
         connection: &Connection,
-        before: (u64, u64),
+        before: Level,
+        changes: u64,
         held: Held,
     ) -> Result<(), StoreError> {
-        let (requests, pages) = self.level(connection)?;
+        self.give_up(connection, changes, before.last, |this| {
+            Ok(this.exceeds(connection, before, held)?.is_none())
+        })?;
+        match self.exceeds(connection, before, held)? {
+            Some(reason) => Err(StoreError::new(StoreErrorKind::Limit, reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Which limit is exceeded by what takes more room than there was before.
+    fn exceeds(
+        &self,
+        connection: &Connection,
+        before: Level,
+        held: Held,
+    ) -> Result<Option<String>, StoreError> {
         let limit = |stages: Stages| match held {
             Held::ToSets => stages.sets,
             Held::ToClears => stages.clears,
         };
-        let reason = if requests > before.0 && requests > limit(self.requests) {
-            format!(
-                "the store is full: {} requests wait to be delivered (agent.max_requests); try again later",
-                before.0
-            )
-        } else if pages > before.1 && pages > limit(self.pages) {
-            format!(
-                "the store is full: it takes {} bytes (agent.max_bytes); try again later",
-                before.1 * self.page_size
-            )
-        } else {
-            return Ok(());
-        };
-        Err(StoreError::new(StoreErrorKind::Limit, reason))
+        let requests = self.counts.requests();
+        if requests > before.requests && requests > limit(self.requests) {
+            let waiting = before.requests;
+            return Ok(Some(format!(
+                "the store is full: {waiting} requests wait to be delivered (agent.max_requests); try again later"
+            )));
+        }
+        let pages = space::used_pages(connection)?;
+        if pages > before.pages && pages > limit(self.pages) {
+            let bytes = before.pages * self.page_size;
+            return Ok(Some(format!(
+                "the store is full: it takes {bytes} bytes (agent.max_bytes); try again later"
+            )));
+        }
+        Ok(None)
     }
 }

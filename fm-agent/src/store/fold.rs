@@ -122,19 +122,25 @@ pub(super) fn fold_oldest(connection: &Connection) -> Result<Step, StoreError> {
     Ok(Step::Folded(tables::domain(&domain)?))
 }
 
-/// Takes out the least severe log from this rank on, the oldest of them first; gives its domain and rank.
-pub(super) fn shed_least(connection: &Connection, from: Rank) -> Result<Option<(Domain, Rank)>, StoreError> {
+/// Takes out the least severe log from this rank on, the oldest of them first, up to a place in the order;
+/// gives its domain and rank.
+pub(super) fn shed_least(
+    connection: &Connection,
+    from: Rank,
+    up_to: i64,
+) -> Result<Option<(Domain, Rank)>, StoreError> {
     let mut oldest = connection.prepare_cached(
         "SELECT seq FROM request
          WHERE kind = 'log' AND rank = ?1 AND domain = ?2
-             AND seq > ifnull((SELECT up_to FROM begun WHERE domain = ?2), 0)
+             AND seq > ifnull((SELECT up_to FROM begun WHERE domain = ?2), 0) AND seq <= ?3
          ORDER BY seq LIMIT 1",
     )?;
     for rank in Rank::ALL.into_iter().filter(|rank| *rank >= from) {
         let mut first: Option<(i64, Domain)> = None;
         for domain in Domain::ALL {
-            let found =
-                oldest.query_row(params![rank.number(), domain.name()], |row| row.get(0)).optional()?;
+            let found = oldest
+                .query_row(params![rank.number(), domain.name(), up_to], |row| row.get(0))
+                .optional()?;
             first = first.into_iter().chain(found.map(|seq| (seq, domain))).min();
         }
         if let Some((seq, domain)) = first {

@@ -195,7 +195,7 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
 }
 
 /// Sets a pragma and makes sure that it holds.
-fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Result<(), StoreError> {
+pub(super) fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Result<(), StoreError> {
     let wanted = wanted.into();
     connection.pragma_update(None, pragma, &wanted)?;
     let found: Value = connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;

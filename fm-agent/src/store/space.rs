@@ -130,6 +130,12 @@ impl Reserve {
         Ok(reserve)
     }
 
+    /// Pages that the WAL may hold before it is written into the database: with as many that this may add
+    /// to the database they are the reserve.
+    pub(super) fn wal_pages(&self, page_size: u64) -> u64 {
+        self.bytes / 2 / page_size.max(1)
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.is_held
     }

@@ -126,6 +126,12 @@ pub(super) fn count_requests(connection: &Connection, domain: Domain) -> Result<
     Ok(count.unsigned_abs())
 }
 
+/// The place of the last request that waits; 0 when none does.
+pub(super) fn last_request(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT ifnull(max(seq), 0) FROM request")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
 /// Whether a request still waits, and if so under which uuid the controller of its domain holds the alarm
 /// with this key.
 pub(super) fn standing_of_waiting(

@@ -1,9 +1,12 @@
 //! Tests of the store, against real files. What they share is here.
 
+mod bounding;
 mod changes;
 mod commits;
+mod disk_full;
 mod files;
 mod healing;
+mod measure;
 mod model;
 mod property;
 

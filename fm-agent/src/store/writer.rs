@@ -28,7 +28,7 @@ use super::meter::{Meter, Teller};
 use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
 use super::space::{Reserve, Tidy};
 use super::tokens::Tokens;
-use super::{StoreOptions, deliveries, healing};
+use super::{StoreOptions, deliveries, healing, schema};
 use crate::config::Domain;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -115,6 +115,8 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let bounds = Bounds::load(&connection, &options.limits)?;
         let reserve = Reserve::new(&options.state_dir)?;
+        let wal_pages = reserve.wal_pages(bounds.page_size());
+        schema::set(&connection, "wal_autocheckpoint", i64::try_from(wal_pages).unwrap_or(i64::MAX))?;
         meter.publish(&bounds.counts);
         meter.set_disk_full(!reserve.is_held());
         let thread = Thread {
@@ -379,21 +381,9 @@ impl Changes<'_> {
         let coming = work.changes();
         if coming > 0 {
             // On its own, so that what is given up for a job that fails makes room for the next.
-            self.guarded(transaction, |this, connection| this.bounds.relieve(connection, coming, false))?;
+            self.guarded(transaction, |this, connection| this.bounds.relieve(connection, coming))?;
         }
-        let made = self.guarded(transaction, |this, connection| this.held_to_limits(connection, work));
-        match made {
-            // It may be so large that it does not fit although the store is below high water without it.
-            Err(error) if error.kind == StoreErrorKind::Limit => {
-                self.guarded(transaction, |this, connection| {
-                    match this.bounds.relieve(connection, coming, true)? {
-                        0 => Err(error),
-                        _ => this.held_to_limits(connection, work),
-                    }
-                })
-            }
-            made => made,
-        }
+        self.guarded(transaction, |this, connection| this.held_to_limits(connection, work))
     }
 
     /// Does something in a savepoint; when it fails, everything is as it was before.
@@ -426,7 +416,7 @@ impl Changes<'_> {
         };
         let (outcomes, token) = work(&mut apply, self.tokens, self.rejected, job)?;
         if let Some((held, before)) = held.zip(before) {
-            self.bounds.check(connection, before, held)?;
+            self.bounds.hold(connection, before, job.changes(), held)?;
         }
         self.tokens.took(token);
         Ok(outcomes)
