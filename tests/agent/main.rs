@@ -14,6 +14,7 @@ mod healing;
 mod input;
 mod lifecycle;
 mod manager;
+mod metrics;
 mod semantics;
 mod standalone;
 mod support;

@@ -20,6 +20,19 @@ pub(super) enum Outcome {
     GivenUp,
 }
 
+impl Outcome {
+    /// As the metrics name it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Finished { report: Report::Rejected { .. }, .. } => "rejected",
+            Self::Finished { .. } => "done",
+            Self::Again(_) => "again",
+            Self::Down(_) => "down",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 /// The alarm whose uuid at the controller the attempt needs to know.
 pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
     match kind {

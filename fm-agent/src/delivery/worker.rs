@@ -16,7 +16,8 @@ use super::limit::InFlightLimit;
 use super::outcome::{Outcome, attempt, needs_standing};
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
-use crate::store::{Report, Store, StoreError};
+use crate::metrics::Metrics;
+use crate::store::{Report, Store, StoreError, Turn};
 
 /// Requests held in memory at most; the rest waits on disk.
 const WINDOW: usize = 4096;
@@ -44,6 +45,7 @@ pub struct Worker {
     more: bool,
     /// When to read again after the store could not be read.
     read_again_at: Option<Instant>,
+    metrics: Arc<Metrics>,
 }
 
 /// An attempt that has ended.
@@ -64,6 +66,7 @@ impl Worker {
         store: Arc<Store>,
         controller: Controller,
         max_in_flight: usize,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
@@ -78,6 +81,7 @@ impl Worker {
             read_up_to: 0,
             more: true,
             read_again_at: None,
+            metrics,
         })
     }
 
@@ -162,6 +166,7 @@ impl Worker {
     }
 
     fn ended(&mut self, Ended { seq, outcome, recorded }: Ended) {
+        self.metrics.delivered(self.domain.name(), outcome.name());
         match (outcome, recorded) {
             (Outcome::Finished { unclear, .. }, Ok(())) => {
                 self.controller.health.succeeded();
@@ -216,8 +221,8 @@ impl Worker {
 async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next: Next) -> Ended {
     let seq = next.request.seq;
     let standing = match store.reader.still_waits(domain, seq, needs_standing(&next.request.kind)).await {
-        Ok(Some(standing)) => standing,
-        Ok(None) => return Ended { seq, outcome: Outcome::GivenUp, recorded: Ok(()) },
+        Ok(Turn::Waits(standing)) => standing,
+        Ok(Turn::Gone) => return Ended { seq, outcome: Outcome::GivenUp, recorded: Ok(()) },
         Err(error) => {
             let failure = Failure::retry(error.to_string());
             return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };

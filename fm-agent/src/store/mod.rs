@@ -42,13 +42,14 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use limits::Limits;
 pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Standing, Turn, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
@@ -71,6 +72,8 @@ pub struct StoreOptions {
     pub rejected: KeepRejected,
     /// How much the store may hold.
     pub limits: Limits,
+    /// Where commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or

@@ -9,11 +9,11 @@ mod healing;
 mod measure;
 mod model;
 mod property;
-
 mod reports;
 mod settling;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::config::Domain::{Openstack, Platform};
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 /// A store in a directory of its own.
 struct Bed {
@@ -130,6 +131,7 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         max_events: 100,
         rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
         limits: Limits { max_bytes: 1 << 30, max_requests: 1_000_000, high_water: 1.0 },
+        metrics: Arc::new(Metrics::new().unwrap()),
     }
 }
 

@@ -30,6 +30,7 @@ use super::space::{Reserve, Tidy};
 use super::tokens::Tokens;
 use super::{StoreOptions, deliveries, healing, schema};
 use crate::config::Domain;
+use crate::metrics::Metrics;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
 const QUEUE: usize = 4096;
@@ -133,6 +134,7 @@ impl Writer {
             meter,
             teller: Teller::default(),
             tidy: Tidy::default(),
+            metrics: Arc::clone(&options.metrics),
         };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
@@ -213,6 +215,7 @@ struct Thread {
     teller: Teller,
     tidy: Tidy,
     reserve: Reserve,
+    metrics: Arc<Metrics>,
 }
 
 impl Thread {
@@ -304,9 +307,11 @@ impl Thread {
 
     fn commit_all(&mut self, mut jobs: Vec<Job>) -> Option<StoreError> {
         let mut woken = BTreeSet::new();
+        let begun = Instant::now();
         let counts = self.bounds.counts;
         let error = match self.transaction(&jobs, &mut woken) {
             Ok(results) => {
+                self.metrics.committed(jobs.len(), begun.elapsed());
                 self.tokens.keep_new();
                 self.meter.publish(&self.bounds.counts);
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {

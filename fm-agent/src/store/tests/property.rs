@@ -252,7 +252,8 @@ impl Run {
         let total =
             |waits: &BTreeMap<Domain, Waits>| -> usize { waits.values().map(|waits| waits.lane.len()).sum() };
         let before = std::mem::take(&mut self.waits);
-        let (mut shed, mut left): (Vec<(Rank, i64)>, Vec<(Rank, i64)>) = Default::default();
+        let mut shed: Vec<(Rank, i64)> = Vec::new();
+        let mut left: Vec<(Rank, i64)> = Vec::new();
         let (mut must_have_gone, mut stayed) = (Vec::new(), 0);
         let mut given_up = 0;
         for domain in Domain::ALL {
