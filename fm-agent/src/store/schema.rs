@@ -106,6 +106,25 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
+    -- What a controller holds of an alarm while a change of it waits. It is of no use any more when nothing
+    -- waits, or when the controller does not hold the alarm.
+    CREATE TABLE accepted (
+        alarm_id TEXT NOT NULL,
+        entity   TEXT NOT NULL,
+        alarm    TEXT NOT NULL,     -- as JSON
+        PRIMARY KEY (alarm_id, entity)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER accepted_settled AFTER UPDATE ON alarm
+        WHEN NEW.pending IS NULL OR NEW.controller_uuid IS NULL
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+    CREATE TRIGGER accepted_gone AFTER DELETE ON alarm
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+",
+    "
     -- The latest request about the same alarm in the same domain that waited when this one was taken.
     ALTER TABLE request ADD COLUMN previous INTEGER;
 
