@@ -35,7 +35,7 @@ use crate::metrics::{Metrics, Scraped, Server};
 use crate::passing::Passing;
 use crate::route::Router;
 use crate::service::{Border, Service};
-use crate::store::{KeepRejected, Store, StoreOptions};
+use crate::store::{KeepRejected, Limits, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,17 +111,7 @@ async fn serve(
     hurry: CancellationToken,
 ) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
-    let store = Arc::new(Store::open(&StoreOptions {
-        state_dir: places.state_dir.clone(),
-        durability: config.agent.durability,
-        domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
-        max_events: config.agent.max_events,
-        rejected: KeepRejected {
-            most: config.agent.max_rejected,
-            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
-        },
-        metrics: Arc::clone(&metrics),
-    })?);
+    let store = Arc::new(Store::open(&store_options(config, places, &links, &metrics))?);
     failpoint::pass(Moment::StoreOpen);
     let access = look_up(config.access.clone()).await?;
     let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
@@ -291,6 +281,30 @@ fn heed_hangups(
             access.reload().await;
         }
     })
+}
+
+fn store_options(
+    config: &Config,
+    places: &Places,
+    links: &BTreeMap<Domain, Link>,
+    metrics: &Arc<Metrics>,
+) -> StoreOptions {
+    StoreOptions {
+        state_dir: places.state_dir.clone(),
+        durability: config.agent.durability,
+        domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
+        max_events: config.agent.max_events,
+        limits: Limits {
+            max_bytes: config.agent.max_bytes.get(),
+            max_requests: config.agent.max_requests.get(),
+            high_water: config.agent.high_water.get(),
+        },
+        rejected: KeepRejected {
+            most: config.agent.max_rejected,
+            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
+        },
+        metrics: Arc::clone(metrics),
+    }
 }
 
 fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {

@@ -13,6 +13,7 @@ mod access;
 mod admin;
 mod backlog;
 mod bad_days;
+mod bounded;
 mod canary;
 mod healing;
 mod hostile;

@@ -14,7 +14,7 @@ use fm_agent::backend::Link;
 use fm_agent::config::{Domain, DomainConfig, Durability};
 use fm_agent::delivery::Worker;
 use fm_agent::metrics::Metrics;
-use fm_agent::store::{Batch, KeepRejected, Op, Store, StoreOptions};
+use fm_agent::store::{Batch, KeepRejected, Limits, Op, Store, StoreOptions};
 use fm_common::{Alarm, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{Fault, Sim, SimConfig};
 use futures_util::future::join_all;
@@ -137,6 +137,7 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
             domains: BTreeMap::from([(DOMAIN, false)]),
             max_events: 100,
             rejected: KeepRejected { most: 100, age: Duration::from_hours(1) },
+            limits: Limits { max_bytes: 1 << 40, max_requests: 100_000_000, high_water: 1.0 },
             metrics: Arc::clone(&metrics),
         })
         .unwrap(),

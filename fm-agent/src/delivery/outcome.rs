@@ -18,6 +18,8 @@ pub(super) enum Outcome {
     Waits(Failure),
     /// The domain is down.
     Down(Failure),
+    /// No attempt was made: the store has given the request up.
+    GivenUp,
 }
 
 impl Outcome {
@@ -29,6 +31,7 @@ impl Outcome {
             Self::Again(_) => "again",
             Self::Waits(_) => "waits",
             Self::Down(_) => "down",
+            Self::GivenUp => "given_up",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! An attempt, told to those who watch.
 //!
 //! The event, all keys stable: `event` is `delivery`; with `alarm_id`, `entity_instance_id`, `domain`, `seq`,
-//! `kind` as in the queue, `outcome` (`done`; `rejected`: refused for good; `again`: goes again; `waits`: for other
-//! alarms to go; `down`: the controller cannot be used, it waits), `reason` (null when done), `ms`.
+//! `kind` as in the queue, `outcome` (`done`; `rejected`: refused for good; `given_up`: a later one made it superfluous; `again`: goes again; `waits`: for other
+//! alarms to go; `down`: the controller cannot be used, it waits), `reason` (null when done or given up), `ms`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +43,7 @@ impl Told {
     pub(super) fn tell(self, outcome: &Outcome) {
         let reason = match outcome {
             Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => Some(answer),
-            Outcome::Finished { .. } => None,
+            Outcome::Finished { .. } | Outcome::GivenUp => None,
             Outcome::Again(failure) | Outcome::Waits(failure) | Outcome::Down(failure) => {
                 Some(&failure.reason)
             }

@@ -24,7 +24,7 @@ use crate::config::Domain;
 use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
 use crate::passing::Passing;
-use crate::store::{Report, RequestKind, Store, StoreError};
+use crate::store::{Report, RequestKind, Store, StoreError, Turn};
 
 /// Requests held in memory at most; the rest waits on disk.
 const WINDOW: usize = 4096;
@@ -258,6 +258,7 @@ impl Worker {
                 under_way
                     .push(Box::pin(async move { Ended::Record(seq, store.writer.report(report).await) }));
             }
+            Ended::Attempt(seq, Outcome::GivenUp) => self.lanes.done(seq),
             Ended::Attempt(seq, Outcome::Again(failure)) => {
                 self.controller.health.succeeded();
                 tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery failed, goes again");
@@ -319,12 +320,10 @@ async fn deliver(
     absent: bool,
 ) -> Ended {
     let seq = next.request.seq;
-    let standing = match needs_standing(&next.request.kind) {
-        Some(key) => match store.reader.controller_uuid(domain, key).await {
-            Ok(standing) => standing,
-            Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
-        },
-        None => None,
+    let standing = match store.reader.still_waits(domain, seq, needs_standing(&next.request.kind)).await {
+        Ok(Turn::Waits(standing)) => standing,
+        Ok(Turn::Gone) => return Ended::Attempt(seq, Outcome::GivenUp),
+        Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
     };
     let kind = next.request.kind.name();
     let changed = standing.clone().zip(needs_standing(&next.request.kind));
@@ -347,7 +346,7 @@ async fn deliver(
             tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
         }
         Outcome::Finished { .. } => tracing::debug!(%domain, seq, kind, "delivered"),
-        Outcome::Again(_) | Outcome::Waits(_) | Outcome::Down(_) => {}
+        Outcome::Again(_) | Outcome::Waits(_) | Outcome::Down(_) | Outcome::GivenUp => {}
     }
     Ended::Attempt(seq, outcome)
 }

@@ -7,7 +7,9 @@
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
 //! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
 //! (since the agent's start); these three are null for a record that is here. Times are UTC. `store` is an object
-//! with `state_dir`, `bytes` (of its files) and `free_bytes` (of its file system).
+//! with `state_dir`, `bytes` (of the database and its WAL), `max_bytes`, `free_bytes` (of its file system), `waiting`
+//! (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since the start:
+//! `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
 
 use serde_json::{Value, json};
 
@@ -16,8 +18,8 @@ use super::admin::healed;
 use crate::backend::Link;
 use crate::backend::health::Condition;
 use crate::backend::resync::Healed;
-use crate::config::Durability;
-use crate::store::StoreError;
+use crate::config::{Domain, Durability};
+use crate::store::{Rank, StoreError};
 
 impl Service {
     pub(super) async fn status(&self) -> Result<String, StoreError> {
@@ -69,15 +71,26 @@ impl Service {
         });
         Ok(status.to_string())
     }
-}
 
-impl Service {
     fn store_status(&self) -> Result<Value, StoreError> {
-        let usage = self.store.usage()?;
+        let reader = &self.store.reader;
+        let (meter, limits) = (reader.meter(), reader.limits());
+        let shed: serde_json::Map<String, Value> =
+            Rank::ALL.iter().map(|rank| (rank.name().to_owned(), meter.shed_logs(*rank).into())).collect();
         Ok(json!({
             "state_dir": self.store.directory().display().to_string(),
-            "bytes": usage.bytes,
-            "free_bytes": usage.free_bytes,
+            "bytes": reader.bytes()?,
+            "free_bytes": reader.free_bytes()?,
+            "max_bytes": limits.max_bytes,
+            "waiting": Domain::ALL.iter().map(|domain| meter.waiting(*domain)).sum::<u64>(),
+            "max_requests": limits.max_requests,
+            "high_water": limits.high_water,
+            "disk_full": meter.disk_full(),
+            "folded": meter.folded(),
+            "shed": shed,
+            "refused_at_limit": meter.refused_at_limit(),
+            "refused_disk_full": meter.refused_disk_full(),
+            "failed": meter.failed(),
         }))
     }
 }

@@ -13,9 +13,10 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::meter::Counts;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
-use super::{accepted, healing, rejected, signed};
+use super::{accepted, fold, healing, rejected, signed};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -31,6 +32,8 @@ pub(super) struct Apply<'a> {
     pub(super) woken: &'a mut BTreeSet<Domain>,
     /// Who asks for the change, as it is kept.
     pub(super) origin: Option<String>,
+    /// What waits.
+    pub(super) counts: &'a mut Counts,
 }
 
 impl Apply<'_> {
@@ -96,7 +99,7 @@ impl Apply<'_> {
                 self.clear_all(entity_instance_id, *rule, Unknown::Deliver(domain), &[domain]).map(drop)?;
             }
             RequestKind::Remove { .. } if self.here.contains(&domain) => {}
-            RequestKind::Remove { .. } => self.request(domain, kind).map(drop)?,
+            RequestKind::Remove { .. } => self.request(domain, kind, None).map(drop)?,
         }
         Ok(Outcome::Done)
     }
@@ -114,24 +117,29 @@ impl Apply<'_> {
                 if pending.is_none() && !self.here.contains(&domain) {
                     accepted::note_present(self.connection, &kept.key)?;
                     let check = fresh_uuid(alarm, Some(kept));
-                    let seq = self.request(domain, &raise_request(alarm, check))?;
+                    let seq = self.request(domain, &raise_request(alarm, check), None)?;
                     tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
                 }
                 return Ok(Outcome::Raised(uuid));
             }
         }
-        let previous = row.map(|row| row.kept);
-        if let Some(kept) = previous.as_ref().filter(|kept| kept.domain != domain) {
-            self.leave(kept)?;
+        if let Some(row) = row.as_ref().filter(|row| row.kept.domain != domain) {
+            self.leave(row)?;
         }
-        let previous = previous.filter(|kept| kept.domain == domain);
+        let row = row.filter(|row| row.kept.domain == domain);
+        let waits = row.as_ref().and_then(|row| row.pending);
+        let previous = row.map(|row| row.kept);
         accepted::note_present(self.connection, &alarm.key())?;
         let uuid = fresh_uuid(alarm, previous.as_ref());
         let pending = if self.here.contains(&domain) {
             self.event("set", alarm, &uuid_of(alarm))?;
             None
         } else {
-            Some(self.request(domain, &raise_request(alarm, uuid))?)
+            let seq = self.request(domain, &raise_request(alarm, uuid), waits)?;
+            if let Some(earlier) = waits {
+                fold::raised_after(self.connection, earlier, seq)?;
+            }
+            Some(seq)
         };
         let stood = previous.as_ref().is_some_and(|kept| matches!(kept.standing, Standing::Raised(_)));
         let kept = Kept {
@@ -152,7 +160,7 @@ impl Apply<'_> {
             self.event("log", alarm, &uuid)?;
         } else {
             let kind = RequestKind::Log { alarm: Box::new(alarm.clone()), uuid: uuid.clone() };
-            self.request(domain, &kind)?;
+            self.request(domain, &kind, None)?;
         }
         Ok(Outcome::Logged(uuid))
     }
@@ -160,9 +168,9 @@ impl Apply<'_> {
     fn clear(&mut self, key: &AlarmKey, unknown: Unknown) -> Result<Outcome, StoreError> {
         let row = tables::find_alarm(self.connection, key)?;
         match (row, unknown) {
-            (Some(AlarmRow { kept, .. }), _) => {
+            (Some(AlarmRow { kept, pending }), _) => {
                 match &kept.standing {
-                    Standing::Raised(_) => self.clear_kept(kept)?,
+                    Standing::Raised(_) => self.clear_kept(kept, pending)?,
                     // A clear of it waits already.
                     Standing::Cleared => {}
                 }
@@ -176,23 +184,31 @@ impl Apply<'_> {
                     pending: true,
                     controller_uuid: None,
                 };
-                self.clear_kept(kept)?;
+                self.clear_kept(kept, None)?;
                 Ok(Outcome::Cleared)
             }
             (None, _) => Ok(Outcome::Unknown),
         }
     }
 
-    /// Clears an alarm in the domain recorded for it.
-    fn clear_kept(&mut self, kept: Kept) -> Result<(), StoreError> {
+    /// Clears an alarm in the domain recorded for it; `pending` is the request about it that waits.
+    fn clear_kept(&mut self, kept: Kept, pending: Option<i64>) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
             return self.forget(&kept);
         }
-        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() })?;
+        let seq = self.send_clear(&kept, pending)?;
         let cleared = Kept { standing: Standing::Cleared, ..kept };
         let key = cleared.key.clone();
         tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))?;
         signed::alarm(self.connection, &key, self.origin.as_deref(), false)
+    }
+
+    fn send_clear(&mut self, kept: &Kept, pending: Option<i64>) -> Result<i64, StoreError> {
+        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }, pending)?;
+        if let Some(earlier) = pending {
+            fold::cleared_after(self.connection, earlier, seq)?;
+        }
+        Ok(seq)
     }
 
     /// Ends an alarm whose record is here.
@@ -205,7 +221,7 @@ impl Apply<'_> {
     }
 
     /// Clears an alarm where it stood before it moved to another domain.
-    fn leave(&mut self, kept: &Kept) -> Result<(), StoreError> {
+    fn leave(&mut self, AlarmRow { kept, pending }: &AlarmRow) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
             return self.forget(kept);
         }
@@ -214,7 +230,7 @@ impl Apply<'_> {
             return Ok(());
         }
         healing::bury(self.connection, &kept.key)?;
-        self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }).map(drop)
+        self.send_clear(kept, *pending).map(drop)
     }
 
     fn clear_all(
@@ -238,8 +254,15 @@ impl Apply<'_> {
         }
         for domain in away {
             let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned(), rule };
-            let seq = self.request(domain, &kind)?;
+            let same = fold::same_clear_all(self.connection, domain, entity, rule)?;
+            let seq = self.request(domain, &kind, same)?;
+            if let Some(earlier) = same {
+                fold::clear_all_again(self.connection, earlier, seq)?;
+            }
             for place in covered.iter().filter(|place| place.domain == domain) {
+                if let Some(earlier) = place.pending {
+                    fold::cleared_after(self.connection, earlier, seq)?;
+                }
                 tables::put_cleared(self.connection, &place.key, seq)?;
                 signed::alarm(self.connection, &place.key, self.origin.as_deref(), false)?;
             }
@@ -247,8 +270,15 @@ impl Apply<'_> {
         Ok(Outcome::Cleared)
     }
 
-    pub(super) fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
-        let seq = tables::insert_request(self.connection, domain, kind, self.origin.as_deref())?;
+    /// Sends a request; `previous` is the latest about the same alarm in this domain that waits.
+    pub(super) fn request(
+        &mut self,
+        domain: Domain,
+        kind: &RequestKind,
+        previous: Option<i64>,
+    ) -> Result<i64, StoreError> {
+        let seq = tables::insert_request(self.connection, domain, kind, previous, self.origin.as_deref())?;
+        self.counts.came(domain);
         self.woken.insert(domain);
         Ok(seq)
     }

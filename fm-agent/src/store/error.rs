@@ -8,6 +8,8 @@ use std::path::Path;
 pub enum StoreErrorKind {
     /// No room on the disk: callers may try again later.
     Full,
+    /// The store holds as much as it may: callers may try again later.
+    Limit,
     /// The database is damaged or is none.
     Damaged,
     /// The schema is newer than this program.

@@ -7,27 +7,33 @@
 //! - A batch is on disk as a whole or not at all, and is taken once: a token seen before changes nothing.
 //! - Requests of one domain are handed out in the order in which they were taken.
 //! - Nothing secret is ever written.
+//! - What it holds is bounded; what it gives up to stay so is never the latest state of an alarm, and is
+//!   counted and told.
 //!
 //! It knows no routing, no deadlines and no controllers: it is told which domain owns what, and what
 //! became of a delivery.
 
 mod accepted;
 mod apply;
+mod bounds;
 mod check;
 mod deliveries;
 mod directory;
 mod error;
+mod fold;
 mod healing;
+mod limits;
 mod listing;
+mod meter;
 mod model;
 mod reader;
 mod rejected;
 mod schema;
 mod settle;
 mod signed;
+mod space;
 mod tables;
 mod tokens;
-mod usage;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,13 +51,14 @@ use crate::metrics::Metrics;
 
 pub use check::{Checked, check};
 pub use error::{StoreError, StoreErrorKind};
+pub use limits::Limits;
 pub use listing::{Listed, View};
+pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Signature, Signed, Standing, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Signature, Signed, Standing, Turn, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
-pub use usage::Usage;
 pub use writer::{Submitted, Writer};
 
 /// The database in the state directory.
@@ -72,6 +79,8 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
+    /// How much the store may hold.
+    pub limits: Limits,
     /// Where commits are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -111,9 +120,15 @@ impl Store {
             options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
-        let reader = Reader::open(&options.state_dir.join(DATABASE))?;
-        let writer = Writer::start(connection, lock, here, options, wakes.clone())?;
+        let meter = Arc::new(Meter::default());
+        let reader = Reader::open(&options.state_dir.join(DATABASE), Arc::clone(&meter), options.limits)?;
+        let writer = Writer::start(connection, lock, here, options, wakes.clone(), meter)?;
         Ok(Self { writer, reader, wakes, directory: options.state_dir.clone() })
+    }
+
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What is signalled when a request for this domain has been committed.

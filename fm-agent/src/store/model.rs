@@ -68,6 +68,16 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Whether it may bring something new to a controller.
+    pub(super) const fn raises_or_logs(&self) -> bool {
+        match self {
+            Self::Raise { .. } | Self::Log { .. } | Self::Replay { .. } => true,
+            Self::Clear { .. } | Self::ClearAll { .. } | Self::Drop { .. } => false,
+        }
+    }
+}
+
 /// What a clear does about alarms that this node does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
@@ -158,6 +168,15 @@ impl RequestKind {
             Self::Clear { .. } | Self::Remove { .. } | Self::ClearAll { .. } => None,
         }
     }
+}
+
+/// What is known of a request just before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// It still waits. The controller holds its alarm under this uuid, as far as this node knows.
+    Waits(Option<String>),
+    /// It waits no more.
+    Gone,
 }
 
 /// What became of a delivery.

@@ -13,6 +13,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{StoreError, StoreErrorKind};
+use super::limits::WAL_BYTES;
+use super::space;
 use crate::config::Durability;
 
 /// One entry a version; never edit one that was released.
@@ -133,6 +135,28 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE alarm ADD COLUMN changed_by TEXT;
     ALTER TABLE alarm ADD COLUMN changed_at INTEGER;
 ",
+    "
+    -- The latest request about the same alarm in the same domain that waited when this one was taken.
+    ALTER TABLE request ADD COLUMN previous INTEGER;
+
+    -- Logs: how severe, from 0; what is least is given up first.
+    ALTER TABLE request ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+    UPDATE request SET rank = CASE json_extract(alarm, '$.severity')
+            WHEN 'warning' THEN 1 WHEN 'minor' THEN 2 WHEN 'major' THEN 3 WHEN 'critical' THEN 4 ELSE 0
+        END WHERE kind = 'log';
+    CREATE INDEX request_log ON request (rank, domain, seq) WHERE kind = 'log';
+    CREATE INDEX request_same_clear_all ON request (domain, entity, rule, seq) WHERE kind = 'clear_all';
+
+    -- Requests that a later one makes superfluous, and which one follows them about their alarm. What
+    -- waited before this table was is not in it.
+    CREATE TABLE superseded (
+        seq  INTEGER PRIMARY KEY,
+        next INTEGER NOT NULL       -- seq of a request
+    ) STRICT;
+
+    -- For filters on entities.
+    CREATE INDEX alarm_by_entity ON alarm (entity);
+",
 ];
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
@@ -181,6 +205,7 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
         return Err(StoreError::new(StoreErrorKind::Newer, reason));
     }
     connection.set_db_config(no_checkpoint, false)?;
+    space::prepare_empty(connection)?;
     set(connection, "journal_mode", "wal".to_owned())?;
     // FULL flushes the WAL at each commit; NORMAL only at checkpoints, so a commit survives the
     // process and not the power.
@@ -192,19 +217,20 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     set(connection, "cache_size", -4096)?;
     set(connection, "temp_store", 2)?;
     // A WAL that grew under a backlog gives its space back at the next checkpoint.
-    set(connection, "journal_size_limit", 16 * 1024 * 1024)?;
+    set(connection, "journal_size_limit", i64::try_from(WAL_BYTES).unwrap_or(i64::MAX))?;
     for (index, migration) in (1i64..).zip(MIGRATIONS).filter(|(index, _)| *index > applied) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", index)?;
         transaction.commit()?;
     }
+    space::prepare(connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 
 /// Sets a pragma and makes sure that it holds.
-fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Result<(), StoreError> {
+pub(super) fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Result<(), StoreError> {
     let wanted = wanted.into();
     connection.pragma_update(None, pragma, &wanted)?;
     let found: Value = connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;

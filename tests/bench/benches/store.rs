@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use fm_agent::config::{Domain, Durability};
 use fm_agent::metrics::Metrics;
-use fm_agent::store::{Batch, KeepRejected, Op, Store, StoreOptions, Unknown};
+use fm_agent::store::{Batch, KeepRejected, Limits, Op, Store, StoreOptions, Unknown};
 use uuid::Uuid;
 
 use alarms::alarm;
@@ -19,7 +19,7 @@ fn raise(number: usize) -> Op {
 }
 
 fn batch(ops: Vec<Op>) -> Batch {
-    Batch { token: Some(*Uuid::new_v4().as_bytes()), ops }
+    Batch { token: Some(*Uuid::new_v4().as_bytes()), origin: None, ops }
 }
 
 fn store(criterion: &mut Criterion) {
@@ -30,6 +30,7 @@ fn store(criterion: &mut Criterion) {
         domains: [(Domain::Platform, false)].into(),
         max_events: 100,
         rejected: KeepRejected { most: 100, age: Duration::from_hours(1) },
+        limits: Limits { max_bytes: 1 << 40, max_requests: 100_000_000, high_water: 1.0 },
         metrics: Arc::new(Metrics::new().unwrap()),
     })
     .unwrap();
