@@ -25,6 +25,7 @@ pub(crate) struct Machine {
     /// Load of the machine before the run, over one minute.
     pub(crate) load: String,
     /// How the run was scheduled beside other programs: `normal` unless it was started with more.
+    #[serde(default)]
     pub(crate) scheduling: String,
 }
 
