@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use fm_agent::config::{Domain, Durability};
 use fm_agent::metrics::Metrics;
-use fm_agent::store::{KeepRejected, RequestKind, Store, StoreOptions};
+use fm_agent::store::{KeepRejected, Limits, RequestKind, Store, StoreOptions};
 use fm_common::AlarmKey;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -135,6 +135,7 @@ fn open(state: &Path, promise: &Promise) -> Result<BTreeMap<AlarmKey, Held>, Str
         domains: [Domain::Platform, Domain::Openstack].map(|domain| (domain, false)).into(),
         max_events: 100,
         rejected: KeepRejected { most: 100, age: Duration::from_hours(1) },
+        limits: Limits { max_bytes: 1 << 40, max_requests: 100_000_000, high_water: 1.0 },
         metrics: Arc::new(Metrics::new().unwrap()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -69,7 +69,8 @@ fn fall_back(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
         .query_map([from], |row| Ok(AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
     for key in cleared {
-        let seq = tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() }, None, None)?;
+        let seq =
+            tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() }, None, None)?;
         tables::put_cleared(connection, &key, seq)?;
     }
     connection.execute("DELETE FROM request WHERE domain = ?1 AND kind = 'clear_all'", [from])?;
