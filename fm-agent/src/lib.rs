@@ -7,8 +7,11 @@
 //!
 //! It must not speak C or Python: that is the bindings' business.
 
+pub mod access;
 pub mod agent;
+pub mod audit;
 pub mod backend;
+pub mod caller;
 pub mod config;
 pub mod ctl;
 pub mod delivery;
@@ -16,5 +19,6 @@ pub mod listener;
 pub mod metrics;
 pub mod passing;
 pub mod route;
+pub mod seldom;
 pub mod service;
 pub mod store;

@@ -14,6 +14,7 @@ use fm_agent::backend::Link;
 use fm_agent::config::{Domain, DomainConfig, Durability};
 use fm_agent::delivery::Worker;
 use fm_agent::metrics::Metrics;
+use fm_agent::passing::Passing;
 use fm_agent::store::{Batch, KeepRejected, Op, Store, StoreOptions};
 use fm_common::{Alarm, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{Fault, Sim, SimConfig};
@@ -142,7 +143,7 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         .unwrap(),
     );
     let ops = alarms.iter().map(|alarm| Op::Raise { domain: DOMAIN, alarm: Box::new(alarm.clone()) });
-    let batch = Batch { token: None, ops: ops.collect() };
+    let batch = Batch { token: None, origin: None, ops: ops.collect() };
     store.writer.submit(batch).await.unwrap().committed().await.unwrap();
     let config: DomainConfig = toml::from_str(&format!(
         "[fm_rest_api]\nendpoint = '{}'\n[fm_rest_api.keystone]\nauth_url = '{}'\nusername = 'fm'\n\
@@ -155,9 +156,16 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         unreachable!("configured")
     };
     controller.backend.probe().await.unwrap();
-    let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight, metrics, Arc::default())
-        .await
-        .unwrap();
+    let worker = Worker::new(
+        DOMAIN,
+        Arc::clone(&store),
+        controller,
+        max_in_flight,
+        metrics,
+        Arc::new(Passing::default()),
+    )
+    .await
+    .unwrap();
     let stop = CancellationToken::new();
     let started = Instant::now();
     let running = tokio::spawn(worker.run(stop.clone()));

@@ -35,7 +35,7 @@ Exit status:
 
 Environment:
   FM_AGENT_SOCKET          the agent's socket; else this user's own agent is asked, else the node's
-  FM_AGENT_ADMIN_SOCKET    the agent's socket for administrators, if it has one of its own
+  FM_AGENT_ADMIN_SOCKET    the agent's socket for administrators, unless it is admin.sock beside the other one
   NO_COLOR                 no colour, whatever the terminal can do";
 
 /// What holds for every command.

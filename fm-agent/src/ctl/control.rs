@@ -25,7 +25,7 @@ pub(super) fn route(
     entity_type: Option<&str>,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let mut said = read(&agent.admin.explain(alarm_id, entity_type.unwrap_or_default(), entity)?)?;
+    let mut said = read(&agent.client.explain(alarm_id, entity_type.unwrap_or_default(), entity)?)?;
     let hint = hints::alarm_id(alarm_id);
     if out.json {
         said["hint"] = hint.into();
@@ -53,7 +53,7 @@ pub(super) fn resync(agent: &Agent, domain: Option<String>, out: &mut Out) -> Re
     let mut done = Vec::new();
     let mut failed = None;
     for domain in domains {
-        match agent.admin.resync(&domain) {
+        match agent.client.resync(&domain) {
             Ok(answer) => {
                 let said = read(&answer)?;
                 if !out.json {
@@ -102,7 +102,7 @@ pub(super) fn flush(agent: &Agent, wait: Option<Wait>, out: &mut Out) -> Result<
         return if out.json { Ok(out.json(&json!({ "on_disk": true }))?) } else { Ok(()) };
     };
     let started = Instant::now();
-    let first = read(&agent.admin.queue("", 0, 1)?)?;
+    let first = read(&agent.client.queue("", 0, 1)?)?;
     let mut left = first["queue"][0]["seq"].as_i64();
     if let Some(last) = first["last"].as_i64() {
         while left.is_some_and(|oldest| oldest <= last) {
@@ -118,7 +118,7 @@ pub(super) fn flush(agent: &Agent, wait: Option<Wait>, out: &mut Out) -> Result<
                 return Err(Failure::NotSo(reason));
             }
             sleep(LOOK_AGAIN);
-            left = read(&agent.admin.queue("", 0, 1)?)?["queue"][0]["seq"].as_i64();
+            left = read(&agent.client.queue("", 0, 1)?)?["queue"][0]["seq"].as_i64();
         }
     }
     if out.json { Ok(out.json(&json!({ "delivered": true }))?) } else { Ok(()) }

@@ -64,7 +64,7 @@ pub(super) fn alarms(
     let next = |last: Option<&Value>| {
         let after =
             last.map(|last| AlarmKey::new(text(&last["alarm_id"]), &text(&last["entity_instance_id"])));
-        Ok(agent.admin.view(id, entity, after, PAGE)?)
+        Ok(agent.client.view(id, entity, after, PAGE)?)
     };
     let wanted = |alarm: &Value| {
         let state = match state {
@@ -78,7 +78,8 @@ pub(super) fn alarms(
     if out.json {
         return Ok(out.json(&json!({ "alarms": found, "more": more }))?);
     }
-    let mut table = Table::new(&["ALARM", "ENTITY", "SEVERITY", "DOMAIN", "STATE", "UUID", "REASON"]);
+    let mut table =
+        Table::new(&["ALARM", "ENTITY", "SEVERITY", "DOMAIN", "STATE", "RAISED BY", "UUID", "REASON"]);
     for alarm in &found {
         let said = &alarm["alarm"];
         let severity = text(&said["severity"]);
@@ -88,6 +89,7 @@ pub(super) fn alarms(
             Cell::marked(&severity, severity_mark(&severity)),
             text(&alarm["domain"]).into(),
             text(&alarm["state"]).into(),
+            who(&alarm["raised_by"]).into(),
             text(&said["uuid"]).into(),
             text(&said["reason_text"]).into(),
         ]);
@@ -95,11 +97,19 @@ pub(super) fn alarms(
     finish(out, &table, found.len(), "alarm", more)
 }
 
+/// Who raised an alarm, in a few words.
+fn who(origin: &Value) -> String {
+    match (origin["program"].as_str(), origin["uid"].as_u64()) {
+        (Some(program), Some(uid)) => format!("{program}:{uid}"),
+        _ => String::new(),
+    }
+}
+
 /// The requests that wait.
 pub(super) fn queue(agent: &Agent, domain: Option<&str>, limit: usize, out: &mut Out) -> Result<(), Failure> {
     let next = |last: Option<&Value>| {
         let after = last.and_then(|last| last["seq"].as_i64()).unwrap_or(0);
-        Ok(agent.admin.queue(domain.unwrap_or_default(), after, page(limit))?)
+        Ok(agent.client.queue(domain.unwrap_or_default(), after, page(limit))?)
     };
     let (found, more) = pages("queue", limit, next, |_| true)?;
     if out.json {

@@ -23,9 +23,7 @@ mod status;
 mod table;
 mod tail;
 
-use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -38,15 +36,9 @@ use self::args::{Arguments, Command, Common};
 use self::failure::{EX_USAGE, Failure};
 use self::out::Out;
 
-/// Environment variable with the agent's socket for administrators, where it has one of its own.
-const ADMIN_SOCKET_VARIABLE: &str = "FM_AGENT_ADMIN_SOCKET";
-
-/// The ways to the agent.
+/// The way to the agent.
 struct Agent {
-    /// For what callers may ask.
     client: Client,
-    /// For what administrators may ask.
-    admin: Client,
 }
 
 impl Agent {
@@ -54,16 +46,13 @@ impl Agent {
         let env = Options::from_env();
         let options = Options {
             socket: common.socket.clone().or(env.socket),
+            // A socket on the command line says which agent is meant, for administrators too.
+            admin_socket: env.admin_socket.filter(|_| common.socket.is_none()),
             write_timeout: common.timeout,
             read_timeout: common.timeout,
             ..env
         };
-        // A socket on the command line says which agent is meant, for administrators too.
-        let own =
-            env::var_os(ADMIN_SOCKET_VARIABLE).filter(|path| !path.is_empty() && common.socket.is_none());
-        let own = own.map(PathBuf::from);
-        let admin = Options { socket: own.or_else(|| options.socket.clone()), ..options.clone() };
-        Self { client: Client::new(options), admin: Client::new(admin) }
+        Self { client: Client::new(options) }
     }
 }
 

@@ -16,9 +16,11 @@ pub(super) fn run(agent: &Agent, what: Rejected, out: &mut Out) -> Result<(), Fa
     match what {
         Rejected::List { filter, limit } => list(agent, &filter, limit, out),
         Rejected::Show { seq } => show(agent, seq, out),
-        Rejected::Replay(selection) => each(agent, selection, out, "replayed", |seq| agent.admin.replay(seq)),
+        Rejected::Replay(selection) => {
+            each(agent, selection, out, "replayed", |seq| agent.client.replay(seq))
+        }
         Rejected::Drop(selection) => {
-            each(agent, selection, out, "dropped", |seq| agent.admin.drop_rejected(seq))
+            each(agent, selection, out, "dropped", |seq| agent.client.drop_rejected(seq))
         }
     }
 }
@@ -26,7 +28,7 @@ pub(super) fn run(agent: &Agent, what: Rejected, out: &mut Out) -> Result<(), Fa
 fn found(agent: &Agent, filter: &Filter, limit: usize) -> Result<(Vec<Value>, bool), Failure> {
     let next = |last: Option<&Value>| {
         let after = last.and_then(|last| last["seq"].as_i64()).unwrap_or(0);
-        Ok(agent.admin.rejected(after, PAGE)?)
+        Ok(agent.client.rejected(after, PAGE)?)
     };
     pages("rejected", limit, next, |entry| lets_through(filter, entry))
 }
@@ -62,7 +64,7 @@ fn list(agent: &Agent, filter: &Filter, limit: usize, out: &mut Out) -> Result<(
 }
 
 fn show(agent: &Agent, seq: i64, out: &mut Out) -> Result<(), Failure> {
-    let page = read(&agent.admin.rejected(seq.saturating_sub(1), 1)?)?;
+    let page = read(&agent.client.rejected(seq.saturating_sub(1), 1)?)?;
     let mut entry = page["rejected"][0].clone();
     if entry["alarm"].is_object() {
         entry["alarm"] = timed(entry["alarm"].take());

@@ -25,7 +25,7 @@ pub(super) fn run(agent: &Agent, filter: &Filter, limit: Option<u64>, out: &mut 
     let mut shown_events = 0;
     let mut away = false;
     while limit.is_none_or(|limit| shown_events < limit) {
-        let answer = match agent.admin.watch(run, next, MOST) {
+        let answer = match agent.client.watch(run, next, MOST) {
             Ok(answer) => read(&answer)?,
             // An agent that is started anew is waited for.
             Err(ClientError::NotRunning { .. } | ClientError::Broken { .. }) if run != 0 => {

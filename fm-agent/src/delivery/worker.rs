@@ -218,22 +218,16 @@ impl Worker {
                 _ => false,
             };
             let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
-            let (traffic, told) = (Arc::clone(&controller.traffic), self.told(&next));
-            let delivery = deliver(self.domain, store, controller, next, absent);
+            let told = Told::new(self.domain, &next.request, &self.passing);
+            let attempt = deliver(self.domain, store, controller, next, absent);
             under_way.push(Box::pin(async move {
-                let _under_way = traffic.begin();
-                let ended = delivery.await;
+                let ended = attempt.await;
                 if let (Some(told), Ended::Attempt(_, outcome)) = (told, &ended) {
                     told.tell(outcome);
                 }
                 ended
             }));
         }
-    }
-
-    /// An attempt that somebody watches.
-    fn told(&self, next: &Next) -> Option<Told> {
-        Told::new(self.domain, &next.request, &self.passing)
     }
 
     fn ended(&mut self, ended: Ended, under_way: &mut UnderWay) {
@@ -243,7 +237,6 @@ impl Worker {
         match ended {
             Ended::Attempt(seq, Outcome::Finished { report, unclear }) => {
                 self.controller.health.succeeded();
-                self.controller.traffic.count_finished();
                 if unclear {
                     self.limit.unclear();
                 } else {
@@ -316,6 +309,7 @@ async fn deliver(
     absent: bool,
 ) -> Ended {
     let seq = next.request.seq;
+    let _under_way = controller.traffic.begin();
     let standing = match needs_standing(&next.request.kind) {
         Some(key) => match store.reader.controller_uuid(domain, key).await {
             Ok(standing) => standing,
@@ -334,6 +328,9 @@ async fn deliver(
             tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
             Outcome::Again(Failure::retry(reason).in_doubt(true))
         });
+    if matches!(outcome, Outcome::Finished { .. }) {
+        controller.traffic.count_finished();
+    }
     match &outcome {
         Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => {
             if let Some((uuid, key)) = changed

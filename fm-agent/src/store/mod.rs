@@ -23,6 +23,7 @@ mod reader;
 mod rejected;
 mod schema;
 mod settle;
+mod signed;
 mod tables;
 mod tokens;
 mod usage;
@@ -46,7 +47,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use listing::{Listed, View};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Signature, Signed, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use usage::Usage;

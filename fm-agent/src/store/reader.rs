@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
-use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
-use super::{healing, rejected, schema, tables};
+use super::model::{Cleared, Held, Kept, Rejected, Request, Signed, Waiting, WaitingClearAll};
+use super::{healing, rejected, schema, signed, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -90,6 +90,11 @@ impl Reader {
     pub async fn controller_uuid(&self, domain: Domain, key: AlarmKey) -> Result<Option<String>, StoreError> {
         let kept = self.find(key).await?;
         Ok(kept.filter(|kept| kept.domain == domain).and_then(|kept| kept.controller_uuid))
+    }
+
+    /// Who acted on an alarm that this node holds.
+    pub async fn signed(&self, key: AlarmKey) -> Result<Option<Signed>, StoreError> {
+        self.run(move |connection| signed::of_alarm(connection, &key)).await
     }
 
     /// The refused requests after this place, in order, so many at most.

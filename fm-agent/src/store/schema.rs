@@ -122,6 +122,17 @@ const MIGRATIONS: &[&str] = &[
         DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
     END;
 ",
+    "
+    -- Who asked for it: user, group, process and program, as JSON; null when nobody did or nobody knows.
+    ALTER TABLE request ADD COLUMN origin TEXT;
+    ALTER TABLE rejected ADD COLUMN origin TEXT;
+    ALTER TABLE event ADD COLUMN origin TEXT;
+    -- Who raised an alarm when it did not stand, and who set or cleared it last, with the times in microseconds.
+    ALTER TABLE alarm ADD COLUMN raised_by TEXT;
+    ALTER TABLE alarm ADD COLUMN raised_at INTEGER;
+    ALTER TABLE alarm ADD COLUMN changed_by TEXT;
+    ALTER TABLE alarm ADD COLUMN changed_at INTEGER;
+",
 ];
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).

@@ -183,6 +183,31 @@ impl Request {
             Self::Watch { .. } => "watch",
         }
     }
+
+    /// Whether it is for administrators: taken on the agent's socket for them only.
+    pub const fn is_administrative(&self) -> bool {
+        match self {
+            Self::Rejected { .. }
+            | Self::Replay { .. }
+            | Self::Drop { .. }
+            | Self::Explain { .. }
+            | Self::Resync { .. }
+            | Self::Queue { .. }
+            | Self::View { .. }
+            | Self::Watch { .. } => true,
+            Self::Set(_)
+            | Self::SetList(_)
+            | Self::Clear(_)
+            | Self::ClearAll { .. }
+            | Self::ClearList(_)
+            | Self::Get(_)
+            | Self::ListByEntity { .. }
+            | Self::ListById { .. }
+            | Self::ListByIdAndEntity(_)
+            | Self::Ping
+            | Self::Status => false,
+        }
+    }
 }
 
 /// The agent's answer to one request, under the request's id.

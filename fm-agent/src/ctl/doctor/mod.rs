@@ -55,7 +55,7 @@ pub(super) fn run(agent: &Agent, common: &Common, options: &Options, out: &mut O
     if let (Some(config), Some(places)) = (&config, &places) {
         let min_free = options.min_free_mib.saturating_mul(1024 * 1024);
         state::check(&places.state_dir, config.agent.durability, min_free, process.as_ref(), &mut findings);
-        process::limits(process.as_ref(), config.agent.max_connections, &mut findings);
+        process::limits(process.as_ref(), config.agent.max_connections.get(), &mut findings);
     }
     if let Some(config) = config.filter(|_| !options.offline) {
         controllers(&config, &mut findings)?;
