@@ -88,12 +88,12 @@ fn the_view_of_alarms_with_what_waits_and_where_it_belongs() {
     assert_eq!((&first["alarm"]["uuid"], &first["request"]), (&object!(uuid), &Value::Null));
     assert!(first["alarm"]["timestamp"].as_str().unwrap().starts_with("20"), "{first}");
     assert!(first["controller_uuid"].is_string());
-    let uid = nix::unistd::geteuid().as_raw();
+    let user = nix::unistd::geteuid().as_raw();
     assert_eq!(
         (&first["raised_by"]["uid"], &first["raised_by"]["program"]),
-        (&object!(uid), &object!(program()))
+        (&object!(user), &object!(program()))
     );
-    assert!(row(&ran, &[ALARM_ID, "host=a"]).contains(&format!("{}:{uid}", program())), "{ran:?}");
+    assert!(row(&ran, &[ALARM_ID, "host=a"]).contains(&format!("{}:{user}", program())), "{ran:?}");
     let ran = fmctl(&node, &["alarms", "--entity", "host=nobody"]).ok();
     assert_eq!(ran.out, "no alarms\n");
 }
