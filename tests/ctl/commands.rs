@@ -46,6 +46,11 @@ fn the_status_of_an_agent_that_is_well_and_of_one_whose_controller_is_away() {
     assert!(ran.out.contains("platform is down for ") && ran.out.contains(&reason), "{ran:?}");
 }
 
+/// The name of this test's own program, as the agent is told it.
+fn program() -> String {
+    std::env::current_exe().unwrap().file_name().unwrap().to_string_lossy().into_owned()
+}
+
 #[test]
 fn the_view_of_alarms_with_what_waits_and_where_it_belongs() {
     let (platform, openstack) = (controller(), controller());
@@ -61,7 +66,7 @@ fn the_view_of_alarms_with_what_waits_and_where_it_belongs() {
     node.client.clear(key("host=a.port=eth0")).unwrap();
     let ran = fmctl(&node, &["alarms"]).ok();
     assert_eq!(row(&ran, &[ALARM_ID, "host=a"])[2..5], ["major", "platform", "standing"], "{ran:?}");
-    assert_eq!(row(&ran, &[ALARM_ID, "host=a.port=eth0"])[2..], ["platform", "clear-waits"], "{ran:?}");
+    assert_eq!(row(&ran, &[ALARM_ID, "host=a.port=eth0"])[2..4], ["platform", "clear-waits"], "{ran:?}");
     assert_eq!(row(&ran, &[ALARM_ID, "host=b"])[2..5], ["critical", "platform", "raise-waits"], "{ran:?}");
     assert_eq!(row(&ran, &[OPENSTACK_ALARM_ID])[3], "openstack", "{ran:?}");
     assert_eq!(ran.out.lines().last(), Some("4 alarms"));
@@ -83,6 +88,12 @@ fn the_view_of_alarms_with_what_waits_and_where_it_belongs() {
     assert_eq!((&first["alarm"]["uuid"], &first["request"]), (&object!(uuid), &Value::Null));
     assert!(first["alarm"]["timestamp"].as_str().unwrap().starts_with("20"), "{first}");
     assert!(first["controller_uuid"].is_string());
+    let user = nix::unistd::geteuid().as_raw();
+    assert_eq!(
+        (&first["raised_by"]["uid"], &first["raised_by"]["program"]),
+        (&object!(user), &object!(program()))
+    );
+    assert!(row(&ran, &[ALARM_ID, "host=a"]).contains(&format!("{}:{user}", program())), "{ran:?}");
     let ran = fmctl(&node, &["alarms", "--entity", "host=nobody"]).ok();
     assert_eq!(ran.out, "no alarms\n");
 }

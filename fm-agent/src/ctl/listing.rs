@@ -78,7 +78,8 @@ pub(super) fn alarms(
     if out.json {
         return Ok(out.json(&json!({ "alarms": found, "more": more }))?);
     }
-    let mut table = Table::new(&["ALARM", "ENTITY", "SEVERITY", "DOMAIN", "STATE", "UUID", "REASON"]);
+    let mut table =
+        Table::new(&["ALARM", "ENTITY", "SEVERITY", "DOMAIN", "STATE", "RAISED BY", "UUID", "REASON"]);
     for alarm in &found {
         let said = &alarm["alarm"];
         let severity = text(&said["severity"]);
@@ -88,11 +89,20 @@ pub(super) fn alarms(
             Cell::marked(&severity, severity_mark(&severity)),
             text(&alarm["domain"]).into(),
             text(&alarm["state"]).into(),
+            who(&alarm["raised_by"]).into(),
             text(&said["uuid"]).into(),
             text(&said["reason_text"]).into(),
         ]);
     }
     finish(out, &table, found.len(), "alarm", more)
+}
+
+/// Who raised an alarm, in a few words.
+fn who(origin: &Value) -> String {
+    match (origin["program"].as_str(), origin["uid"].as_u64()) {
+        (Some(program), Some(uid)) => format!("{program}:{uid}"),
+        _ => String::new(),
+    }
 }
 
 /// The requests that wait.

@@ -1,8 +1,9 @@
 //! An attempt, told to those who watch.
 //!
 //! The event, all keys stable: `event` is `delivery`; with `alarm_id`, `entity_instance_id`, `domain`, `seq`,
-//! `kind` as in the queue, `outcome` (`done`; `rejected`: refused for good; `given_up`: a later one made it superfluous; `again`: goes again; `waits`: for other
-//! alarms to go; `down`: the controller cannot be used, it waits), `reason` (null when done or given up), `ms`.
+//! `kind` as in the queue, `outcome` (`done`; `rejected`: refused for good; `given_up`: a later one made it
+//! superfluous; `again`: goes again; `waits`: for what is in its way; `down`: the controller cannot be used, it
+//! waits), `reason` (null when done or given up), `ms`.
 
 use std::sync::Arc;
 use std::time::Instant;

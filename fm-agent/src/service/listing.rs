@@ -6,7 +6,7 @@
 //!   `more`: whether there are later ones; `last`: the number of the last that waits, or null.
 //! - view: `alarms`, an array of objects with `alarm_id`, `entity_instance_id`, `domain`, `state` (`standing`,
 //!   `raise-waits`, `clear-waits`), `request` (the number of the latest request that waits, or null),
-//!   `controller_uuid` (or null), `alarm` (as last written here, with the uuid that callers know; null once
+//!   `controller_uuid` (or null), `raised_by` and `changed_by` (as for routing, see `admin`), `alarm` (as last written here, with the uuid that callers know; null once
 //!   cleared); `more`.
 //! - watch: `run`, `next` (what to ask for behind these), `lost` (how many the watcher was too slow for),
 //!   `restarted` (they are of another run of the agent than was asked for), `events`.
@@ -18,7 +18,7 @@ use fm_common::entity::canonical;
 use fm_common::protocol::{Answer, Refusal};
 use serde_json::{Value, json};
 
-use super::admin::answer;
+use super::admin::{answer, signature};
 use super::{Call, Pending, Service, invalid, later};
 use crate::config::Domain;
 use crate::store::{Listed, Request, Standing, View};
@@ -118,7 +118,7 @@ fn waiting(domain: Domain, request: &Request) -> Value {
     })
 }
 
-fn listed(Listed { kept, pending }: &Listed) -> Value {
+fn listed(Listed { kept, pending, signed }: &Listed) -> Value {
     let state = match (&kept.standing, pending) {
         (Standing::Raised(_), None) => "standing",
         (Standing::Raised(_), Some(_)) => "raise-waits",
@@ -131,6 +131,8 @@ fn listed(Listed { kept, pending }: &Listed) -> Value {
         "state": state,
         "request": pending,
         "controller_uuid": kept.controller_uuid,
+        "raised_by": signature(signed.raised.as_ref()),
+        "changed_by": signature(signed.changed.as_ref()),
         "alarm": match &kept.standing {
             Standing::Raised(alarm) => json!(alarm),
             Standing::Cleared => Value::Null,

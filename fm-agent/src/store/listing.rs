@@ -7,8 +7,9 @@ use fm_common::entity::EntityMatch;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
-use super::model::{Kept, Request};
+use super::model::{Kept, Request, Signed};
 use super::reader::Reader;
+use super::signed;
 use super::tables::{self, ALARM_COLUMNS, REQUEST_COLUMNS};
 use crate::config::Domain;
 
@@ -32,6 +33,8 @@ pub struct Listed {
     pub kept: Kept,
     /// The latest request about it that still waits.
     pub pending: Option<i64>,
+    /// Who raised it, and who acted on it last.
+    pub signed: Signed,
 }
 
 impl Reader {
@@ -110,7 +113,8 @@ fn list(connection: &Connection, view: &View, most: usize) -> Result<Vec<Listed>
         // Here and not in SQL, whose text functions stop at a NUL.
         if row.get_ref(1)?.as_str().is_ok_and(covered) {
             let row = tables::kept(row)?;
-            found.push(Listed { kept: row.kept, pending: row.pending });
+            let signed = signed::of_alarm(connection, &row.kept.key)?.unwrap_or_default();
+            found.push(Listed { kept: row.kept, pending: row.pending, signed });
         }
     }
     Ok(found)

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use fm_common::client::ClientError;
 use fm_common::{ErrorCode, paths};
 use nix::unistd::{AccessFlags, access, geteuid};
 use serde_json::Value;
@@ -144,20 +145,19 @@ fn answers(agent: &Agent, path: &Path, findings: &mut Findings) -> Option<Value>
 /// Whether the caller may administer the agent.
 fn administrator(agent: &Agent, findings: &mut Findings) {
     let looked_at = format!("uid {}", geteuid());
-    match agent.client.queue("", 0, 1) {
-        Ok(_) => findings.ok("administrator", &looked_at, "may administer the agent"),
-        Err(error) if error.code() == ErrorCode::InvalidRequest => {
-            let advice = "Run fmctl as root or as the user that runs the agent.";
-            findings.warn(
-                "administrator",
-                &looked_at,
-                &format!("may not administer the agent: {error}"),
-                advice,
-            );
-        }
-        Err(error) => {
-            let advice = "The agent's log says more.";
-            findings.fail("administrator", &looked_at, &format!("the queue cannot be read: {error}"), advice);
-        }
+    let Err(error) = agent.client.queue("", 0, 1) else {
+        return findings.ok("administrator", &looked_at, "may administer the agent");
+    };
+    let refused = match &error {
+        ClientError::NotRunning { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+        error => error.code() == ErrorCode::InvalidRequest,
+    };
+    if refused {
+        let advice =
+            "Run fmctl as root, as the user that runs the agent, or as one whom its access table names.";
+        findings.warn("administrator", &looked_at, &format!("may not administer the agent: {error}"), advice);
+    } else {
+        let advice = "Is FM_AGENT_ADMIN_SOCKET the agent's agent.admin_socket? Its log says more.";
+        findings.fail("administrator", &looked_at, &format!("the queue cannot be read: {error}"), advice);
     }
 }
