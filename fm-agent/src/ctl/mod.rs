@@ -48,8 +48,6 @@ impl Agent {
             // A socket on the command line says which agent is meant, for administrators too.
             admin_socket: env.admin_socket.filter(|_| common.socket.is_none()),
             socket: common.socket.clone().or(env.socket),
-            // A socket on the command line says which agent is meant, for administrators too.
-            admin_socket: env.admin_socket.filter(|_| common.socket.is_none()),
             write_timeout: common.timeout,
             read_timeout: common.timeout,
             ..env
