@@ -18,17 +18,22 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use fm_common::paths;
 use nix::unistd::geteuid;
-use tokio::task::JoinSet;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{self, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+use crate::audit::Audit;
 use crate::backend::Link;
-use crate::config::{AgentConfig, Config, Domain};
+use crate::caller::Door;
+use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
-use crate::listener::{Listener, bind};
+use crate::listener::{Listener, Shares, SocketFile, bind};
 use crate::metrics::{Metrics, Scraped, Server};
+use crate::passing::Passing;
 use crate::route::Router;
-use crate::service::Service;
+use crate::service::{Border, Service};
 use crate::store::{KeepRejected, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
@@ -36,6 +41,8 @@ use crate::store::{KeepRejected, Store, StoreOptions};
 pub struct Places {
     /// The Unix socket.
     pub socket: PathBuf,
+    /// The Unix socket for administrators.
+    pub admin_socket: PathBuf,
     /// The directory of the store.
     pub state_dir: PathBuf,
     /// Whether everybody on the node may connect, or this user only.
@@ -64,6 +71,8 @@ impl Places {
                 }
             },
         };
+        let admin_named = config.admin_socket.clone().or_else(|| variable(paths::ADMIN_SOCKET_VARIABLE));
+        let admin_socket = admin_named.unwrap_or_else(|| paths::admin_socket(&socket));
         let state_dir = match (config.state_dir.clone(), is_root) {
             (Some(path), _) => path,
             (None, true) => PathBuf::from(paths::SYSTEM_STATE_DIR),
@@ -75,7 +84,7 @@ impl Places {
                 }
             }
         };
-        Ok(Self { socket, state_dir, everybody: is_root })
+        Ok(Self { socket, admin_socket, state_dir, everybody: is_root })
     }
 }
 
@@ -112,39 +121,26 @@ async fn serve(
         },
         metrics: Arc::clone(&metrics),
     })?);
-    let listener = Listener::new(
-        bind(&places.socket, places.everybody, config.agent.socket_mode)?,
-        config.agent.max_connections,
-    )
-    .context("cannot watch the socket")?;
+    let access = look_up(config.access.clone()).await?;
+    let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
+    let listeners = listen(config, places)?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
+    let passing = Arc::new(Passing::default());
+    let border = Border { access: Arc::clone(&access), audit: Arc::clone(&audit) };
     let service = Arc::new(Service::new(
         Arc::clone(&store),
         router,
         links.clone(),
         &config.agent,
+        border,
         Arc::clone(&metrics),
+        Arc::clone(&passing),
     ));
-    let reader = match config.metrics.listen.address() {
-        Some(address) => {
-            let bound = Server::bind(address).await;
-            Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?)
-        }
-        None => None,
-    };
+    let reader = metrics_server(config).await?;
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
-    for (domain, link) in &links {
-        let Link::Controller(controller) = link else { continue };
-        let max_in_flight =
-            config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
-        let (store, controller) = (Arc::clone(&store), controller.clone());
-        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
-        parts.spawn(healer.run(stopping.clone()));
-        let worker = Worker::new(*domain, store, controller, max_in_flight, Arc::clone(&metrics)).await?;
-        parts.spawn(worker.run(stopping.clone()));
-    }
+    deliver(&mut parts, config, &links, &store, &metrics, &passing, &stopping).await?;
     if let Some(server) = reader {
         let address = server.address().map(|address| address.to_string());
         tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
@@ -155,13 +151,17 @@ async fn serve(
         };
         parts.spawn(server.run(scrape, stopping.clone()));
     }
-    parts.spawn(listener.run(service, stopping.clone()));
+    for listener in listeners {
+        parts.spawn(listener.run(Arc::clone(&service), stopping.clone()));
+    }
+    parts.spawn(heed_hangups(access, Arc::clone(&audit), stopping.clone())?);
     for (domain, link) in &links {
         tracing::info!(%domain, backend = link.name(), "domain configured");
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         socket = %places.socket.display(),
+        admin_socket = %places.admin_socket.display(),
         state_dir = %places.state_dir.display(),
         "ready"
     );
@@ -179,6 +179,7 @@ async fn serve(
         tracing::info!("stopping: what waits stays on disk");
     }
     stopping.cancel();
+    passing.close();
     let drained = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
         drained = timeout(config.agent.shutdown_grace_ms.duration(), drained) => {
@@ -188,16 +189,105 @@ async fn serve(
         }
         () = hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about at the next start"),
     }
-    if let Err(error) = fs::remove_file(&places.socket) {
-        tracing::warn!(%error, socket = %places.socket.display(), "the socket could not be removed");
-    }
+    remove_sockets(places);
     store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
+    task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")?;
     tracing::info!("stopped");
     ensure!(
         !broken,
         "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost"
     );
     Ok(())
+}
+
+/// Starts the delivery to each controller, and the comparison with it.
+async fn deliver(
+    parts: &mut JoinSet<()>,
+    config: &Config,
+    links: &BTreeMap<Domain, Link>,
+    store: &Arc<Store>,
+    metrics: &Arc<Metrics>,
+    passing: &Arc<Passing>,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
+    for (domain, link) in links {
+        let Link::Controller(controller) = link else { continue };
+        let domains = config.domains();
+        let domain_config =
+            domains.get(domain).with_context(|| format!("the domain {domain} is not configured"))?;
+        let (store, controller) = (Arc::clone(store), controller.clone());
+        let spread = domain_config.compare_spread_ms.duration();
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone(), spread);
+        parts.spawn(healer.run(stopping.clone()));
+        let most = domain_config.max_in_flight.get();
+        let (metrics, passing) = (Arc::clone(metrics), Arc::clone(passing));
+        let worker = Worker::new(*domain, store, controller, most, metrics, passing).await?;
+        parts.spawn(worker.run(stopping.clone()));
+    }
+    Ok(())
+}
+
+/// The rules, with their names looked up where that may take its time.
+async fn look_up(rules: AccessConfig) -> anyhow::Result<Arc<Access>> {
+    let looked_up = task::spawn_blocking(move || Access::new(rules)).await;
+    Ok(Arc::new(looked_up.context("cannot look up the names in the access table")?))
+}
+
+/// Both sockets, ready for callers.
+fn listen(config: &Config, places: &Places) -> anyhow::Result<Vec<Listener>> {
+    let (agent, everybody) = (&config.agent, places.everybody);
+    ensure!(
+        places.socket != places.admin_socket,
+        "agent.admin_socket: is the socket of all callers, {}: name another",
+        places.socket.display()
+    );
+    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
+    let main = SocketFile::main(&places.socket, everybody, agent)?;
+    let admin = SocketFile::admin(&places.admin_socket, everybody, agent, &config.access)?;
+    [(Door::Main, main), (Door::Admin, admin)]
+        .into_iter()
+        .map(|(door, file)| {
+            let most = agent.max_connections.get();
+            Listener::new(bind(&file)?, door, most, Arc::clone(&shares)).context("cannot watch the socket")
+        })
+        .collect()
+}
+
+fn remove_sockets(places: &Places) {
+    for socket in [&places.socket, &places.admin_socket] {
+        if let Err(error) = fs::remove_file(socket) {
+            tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
+        }
+    }
+}
+
+/// Whoever reads the metrics is served from here, if anybody may.
+async fn metrics_server(config: &Config) -> anyhow::Result<Option<Server>> {
+    let Some(address) = config.metrics.listen.address() else { return Ok(None) };
+    let bound = Server::bind(address).await;
+    Ok(Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?))
+}
+
+/// Opens the audit file and looks names up again at each SIGHUP.
+fn heed_hangups(
+    access: Arc<Access>,
+    audit: Arc<Audit>,
+    stopping: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangups = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                received = hangups.recv() => if received.is_none() { return },
+                () = stopping.cancelled() => return,
+            }
+            tracing::info!(
+                "SIGHUP: the audit file is opened anew, names in the access table are looked up again"
+            );
+            audit.reopen();
+            access.reload().await;
+        }
+    })
 }
 
 fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {

@@ -1,5 +1,6 @@
 //! Where the agent's files are, and what becomes of it when a part of it fails.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ fn places(config: &AgentConfig, is_root: bool, variables: &[(&str, &str)]) -> an
 fn root_is_the_nodes_agent() {
     let root = places(&AgentConfig::default(), true, &[("XDG_RUNTIME_DIR", "/run/user/0")]).unwrap();
     assert_eq!(root.socket, PathBuf::from("/run/fm/fm-agent.sock"));
+    assert_eq!(root.admin_socket, PathBuf::from("/run/fm/admin.sock"));
     assert_eq!(root.state_dir, PathBuf::from("/var/lib/fm-agent"));
     assert!(root.everybody);
 }
@@ -35,6 +37,7 @@ fn an_ordinary_user_has_their_own() {
     let user = [("XDG_RUNTIME_DIR", "/run/user/7"), ("HOME", "/home/u")];
     let own = places(&AgentConfig::default(), false, &user).unwrap();
     assert_eq!(own.socket, PathBuf::from("/run/user/7/fm/fm-agent.sock"));
+    assert_eq!(own.admin_socket, PathBuf::from("/run/user/7/fm/admin.sock"));
     assert_eq!(own.state_dir, PathBuf::from("/home/u/.local/state/fm-agent"));
     assert!(!own.everybody);
     let error = places(&AgentConfig::default(), false, &[("HOME", "/home/u")]).unwrap_err();
@@ -52,6 +55,8 @@ fn what_is_configured_wins() {
     assert_eq!((named.socket, named.state_dir), ("/a.sock".into(), "/state".into()));
     let named = places(&AgentConfig::default(), true, &[("FM_AGENT_SOCKET", "/b.sock")]).unwrap();
     assert_eq!(named.socket, PathBuf::from("/b.sock"));
+    let named = places(&AgentConfig::default(), true, &[("FM_AGENT_ADMIN_SOCKET", "/c.sock")]).unwrap();
+    assert_eq!(named.admin_socket, PathBuf::from("/c.sock"));
 }
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -95,7 +100,11 @@ impl Backend for Faulty {
         unreachable!("no test removes")
     }
 
-    fn recall<'a>(&'a self, _: &'a Absent) -> Answer<'a, Memory> {
+    fn absent<'a>(&'a self, _: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>> {
+        Box::pin(async { panic!("a fault of the agent") })
+    }
+
+    fn recall<'a>(&'a self, _: &'a [Absent]) -> Answer<'a, Vec<Memory>> {
         unreachable!("no test loses an alarm")
     }
 
@@ -120,11 +129,16 @@ impl Inside {
         let controller = Controller {
             backend: faulty.clone(),
             health: Arc::new(Health::new(Domain::Platform, LONGEST_PAUSE)),
+            traffic: Arc::default(),
         };
         let links = [(Domain::Platform, Link::Controller(controller))].into();
         let socket = directory.path().join("a.sock");
-        let places =
-            Places { socket: socket.clone(), state_dir: directory.path().join("state"), everybody: false };
+        let places = Places {
+            socket: socket.clone(),
+            admin_socket: directory.path().join("admin.sock"),
+            state_dir: directory.path().join("state"),
+            everybody: false,
+        };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let agent = tokio::spawn(async move {

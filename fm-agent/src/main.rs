@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use fm_agent::{agent, config};
+use fm_agent::config::AuditTo;
+use fm_agent::{agent, audit, config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Exit status of a wrong command line, after `sysexits.h`.
 const EX_USAGE: u8 = 64;
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
         };
     }
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(config.agent.log.as_str()))
+        .with_env_filter(filter(&config))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         // When nobody reads the log any more, saying so in the same place would panic.
@@ -64,6 +67,19 @@ fn main() -> ExitCode {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Which log lines are written. Audit lines have a switch of their own.
+fn filter(config: &config::Config) -> EnvFilter {
+    let audit = match config.audit.to {
+        AuditTo::Log => LevelFilter::INFO,
+        AuditTo::Off | AuditTo::File(_) => LevelFilter::OFF,
+    };
+    let filter = EnvFilter::new(config.agent.log.as_str());
+    match format!("{}={audit}", audit::TARGET).parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
     }
 }
 

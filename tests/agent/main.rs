@@ -3,13 +3,19 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "what a helper of tests cannot do fails the test, and says why"
 )]
 
+mod access;
 mod admin;
+mod backlog;
 mod bad_days;
+mod canary;
 mod healing;
+mod hostile;
 mod input;
 mod lifecycle;
 mod manager;

@@ -77,12 +77,13 @@ pub struct HttpUrl(String);
 impl HttpUrl {
     /// Checks a text.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Credentials are recognized before the text may be shown, also where it is no URL otherwise.
+        if text.contains('@') {
+            return Err("credentials do not belong into a URL: use the keystone table".to_owned());
+        }
         let url = reqwest::Url::parse(text).map_err(|error| format!("'{text}' is not a URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(format!("'{text}' is not an http:// or https:// URL"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("credentials do not belong into a URL: use the keystone table".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(format!("'{text}' has a query or fragment: give the base URL only"));
@@ -131,30 +132,6 @@ impl<'de> Deserialize<'de> for LogFilter {
         match tracing_subscriber::EnvFilter::try_new(&text) {
             Ok(_) => Ok(Self(text)),
             Err(error) => Err(D::Error::custom(format!("'{text}' is not a log filter: {error}"))),
-        }
-    }
-}
-
-/// The permissions of a socket file, as an octal text such as `0660`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SocketMode(u32);
-
-impl SocketMode {
-    /// The permission bits.
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for SocketMode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wrong = "expected permissions as an octal text from \"0600\" to \"0777\", such as \"0660\"";
-        // Text only: the number 660 is another mode than "660".
-        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(wrong))?;
-        match u32::from_str_radix(&text, 8) {
-            // Without its owner, nobody could tell that an agent is there.
-            Ok(bits) if bits <= 0o777 && bits & 0o600 == 0o600 => Ok(Self(bits)),
-            _ => Err(D::Error::custom(wrong)),
         }
     }
 }

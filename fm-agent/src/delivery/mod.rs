@@ -16,6 +16,8 @@ mod healer;
 mod lanes;
 mod limit;
 mod outcome;
+mod survey;
+mod told;
 mod worker;
 
 pub use healer::Healer;

@@ -128,7 +128,7 @@ impl Metrics {
             )?,
             deliveries: new.counters(
                 "fm_agent_deliveries_total",
-                "Attempts to deliver: done, rejected (kept), again (this request later), down (the controller cannot be used).",
+                "Attempts to deliver: done, rejected (kept), again (this request later), waits (for others to go), down (the controller cannot be used).",
                 &["domain", "outcome"],
             )?,
             connections: new.gauge("fm_agent_connections", "Callers' connections that are open.")?,
@@ -193,6 +193,16 @@ impl Metrics {
     /// An attempt to deliver has ended.
     pub fn delivered(&self, domain: &'static str, outcome: &'static str) {
         self.deliveries.with_label_values(&[domain, outcome]).inc();
+    }
+
+    /// Attempts to deliver that have ended so, since the start.
+    pub fn deliveries(&self, domain: &'static str, outcome: &'static str) -> u64 {
+        self.deliveries.with_label_values(&[domain, outcome]).get()
+    }
+
+    /// Connections that are open.
+    pub fn open_connections(&self) -> i64 {
+        self.connections.get()
     }
 
     /// A connection is open until what this returns is dropped.

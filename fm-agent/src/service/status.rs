@@ -1,10 +1,13 @@
 //! How the agent and its domains are, as a JSON object.
 //!
-//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, and `domains`, an array of objects with
+//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `connections` (open ones), and `domains`, an
+//! array of objects with
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
-//! see `admin`). Times are UTC.
+//! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
+//! (since the agent's start); these three are null for a record that is here. Times are UTC. `store` is an object
+//! with `state_dir`, `bytes` (of its files) and `free_bytes` (of its file system).
 
 use serde_json::{Value, json};
 
@@ -30,6 +33,10 @@ impl Service {
                 Condition::Up => ("up", Value::Null, Value::Null),
                 Condition::Down { since, reason } => ("down", reason.into(), since.to_string().into()),
             };
+            let traffic = match link {
+                Link::Standalone => None,
+                Link::Controller(controller) => Some(&controller.traffic),
+            };
             domains.push(json!({
                 "name": domain.name(),
                 "backend": link.name(),
@@ -39,6 +46,9 @@ impl Service {
                 "waiting": waiting.requests,
                 "oldest_waiting": waiting.oldest.map(|time| time.to_string()),
                 "rejected": waiting.rejected,
+                "in_flight": traffic.map(|traffic| traffic.in_flight()),
+                "per_second": traffic.map(|traffic| traffic.per_second()),
+                "delivered": traffic.map(|_| self.metrics.deliveries(domain.name(), "done")),
                 "compared": match link {
                     Link::Standalone => Value::Null,
                     Link::Controller(controller) => compared(controller.health.resync().last()),
@@ -53,9 +63,22 @@ impl Service {
                 Durability::Power => "power",
                 Durability::Process => "process",
             },
+            "connections": self.metrics.open_connections(),
             "domains": domains,
+            "store": self.store_status()?,
         });
         Ok(status.to_string())
+    }
+}
+
+impl Service {
+    fn store_status(&self) -> Result<Value, StoreError> {
+        let usage = self.store.usage()?;
+        Ok(json!({
+            "state_dir": self.store.directory().display().to_string(),
+            "bytes": usage.bytes,
+            "free_bytes": usage.free_bytes,
+        }))
     }
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
-use super::{healing, rejected};
+use super::{accepted, healing, rejected, signed};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -29,11 +29,14 @@ pub(super) struct Apply<'a> {
     pub(super) max_events: u32,
     /// Domains that got a request.
     pub(super) woken: &'a mut BTreeSet<Domain>,
+    /// Who asks for the change, as it is kept.
+    pub(super) origin: Option<String>,
 }
 
 impl Apply<'_> {
     /// Applies a batch, one outcome a change.
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+        self.origin = batch.origin.as_deref().map(signed::written).transpose()?;
         batch.ops.iter().map(|op| self.op(op)).collect()
     }
 
@@ -66,7 +69,14 @@ impl Apply<'_> {
                 self.clear_all(entity_instance_id, *rule, *unknown, domains)
             }
             Op::Replay { seq } => match rejected::take(self.connection, *seq)? {
-                Some((domain, request)) => self.replay(domain, &request.kind),
+                Some((domain, request, origin)) => {
+                    // It is its first caller's still, whoever lets it go again.
+                    let replayer = self.origin.take();
+                    self.origin = origin.or_else(|| replayer.clone());
+                    let outcome = self.replay(domain, &request.kind);
+                    self.origin = replayer;
+                    outcome
+                }
                 None => Ok(Outcome::Unknown),
             },
             Op::Drop { seq } => {
@@ -102,6 +112,7 @@ impl Apply<'_> {
             }
             if kept.domain == domain && standing.same_content(alarm) {
                 if pending.is_none() && !self.here.contains(&domain) {
+                    accepted::note_present(self.connection, &kept.key)?;
                     let check = fresh_uuid(alarm, Some(kept));
                     let seq = self.request(domain, &raise_request(alarm, check))?;
                     tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
@@ -114,13 +125,15 @@ impl Apply<'_> {
             self.leave(kept)?;
         }
         let previous = previous.filter(|kept| kept.domain == domain);
+        accepted::note_present(self.connection, &alarm.key())?;
         let uuid = fresh_uuid(alarm, previous.as_ref());
         let pending = if self.here.contains(&domain) {
-            tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;
+            self.event("set", alarm, &uuid_of(alarm))?;
             None
         } else {
             Some(self.request(domain, &raise_request(alarm, uuid))?)
         };
+        let stood = previous.as_ref().is_some_and(|kept| matches!(kept.standing, Standing::Raised(_)));
         let kept = Kept {
             key: alarm.key(),
             domain,
@@ -129,13 +142,14 @@ impl Apply<'_> {
             controller_uuid: previous.and_then(|kept| kept.controller_uuid),
         };
         tables::put_alarm(self.connection, &AlarmRow::new(kept, pending))?;
+        signed::alarm(self.connection, &alarm.key(), self.origin.as_deref(), !stood)?;
         Ok(Outcome::Raised(uuid_of(alarm)))
     }
 
     fn log(&mut self, domain: Domain, alarm: &Alarm) -> Result<Outcome, StoreError> {
         let uuid = uuid_of(alarm);
         if self.here.contains(&domain) {
-            tables::insert_event(self.connection, "log", alarm, &uuid, self.max_events)?;
+            self.event("log", alarm, &uuid)?;
         } else {
             let kind = RequestKind::Log { alarm: Box::new(alarm.clone()), uuid: uuid.clone() };
             self.request(domain, &kind)?;
@@ -176,14 +190,16 @@ impl Apply<'_> {
         }
         let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() })?;
         let cleared = Kept { standing: Standing::Cleared, ..kept };
-        tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))
+        let key = cleared.key.clone();
+        tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))?;
+        signed::alarm(self.connection, &key, self.origin.as_deref(), false)
     }
 
     /// Ends an alarm whose record is here.
     fn forget(&self, kept: &Kept) -> Result<(), StoreError> {
         if let Standing::Raised(alarm) = &kept.standing {
             let uuid = Uuid::new_v4().to_string();
-            tables::insert_event(self.connection, "clear", alarm, &uuid, self.max_events)?;
+            self.event("clear", alarm, &uuid)?;
         }
         tables::delete_alarm(self.connection, &kept.key)
     }
@@ -225,15 +241,22 @@ impl Apply<'_> {
             let seq = self.request(domain, &kind)?;
             for place in covered.iter().filter(|place| place.domain == domain) {
                 tables::put_cleared(self.connection, &place.key, seq)?;
+                signed::alarm(self.connection, &place.key, self.origin.as_deref(), false)?;
             }
         }
         Ok(Outcome::Cleared)
     }
 
     pub(super) fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
-        let seq = tables::insert_request(self.connection, domain, kind)?;
+        let seq = tables::insert_request(self.connection, domain, kind, self.origin.as_deref())?;
         self.woken.insert(domain);
         Ok(seq)
+    }
+
+    /// Records what happened where the record is here.
+    fn event(&self, state: &str, alarm: &Alarm, uuid: &str) -> Result<(), StoreError> {
+        let origin = self.origin.as_deref();
+        tables::insert_event(self.connection, state, alarm, uuid, self.max_events, origin)
     }
 }
 

@@ -11,17 +11,22 @@
 //! It knows no routing, no deadlines and no controllers: it is told which domain owns what, and what
 //! became of a delivery.
 
+mod accepted;
 mod apply;
+mod check;
 mod deliveries;
 mod error;
 mod healing;
+mod listing;
 mod model;
 mod reader;
 mod rejected;
 mod schema;
 mod settle;
+mod signed;
 mod tables;
 mod tokens;
+mod usage;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,16 +42,21 @@ use tokio::sync::Notify;
 use crate::config::{Domain, Durability};
 use crate::metrics::Metrics;
 
+pub use check::{Checked, check};
 pub use error::{StoreError, StoreErrorKind};
+pub use listing::{Listed, View};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Signature, Signed, Standing, Unknown, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
+pub use usage::Usage;
 pub use writer::{Submitted, Writer};
 
-/// The database's file in the state directory.
-const DATABASE: &str = "fm-agent.db";
+/// The database in the state directory.
+pub(crate) const DATABASE: &str = "fm-agent.db";
+/// The file in the state directory that its agent has locked, with its process id.
+pub(crate) const LOCK: &str = "fm-agent.lock";
 
 /// What the store needs to know.
 #[derive(Debug, Clone)]
@@ -74,6 +84,7 @@ pub struct Store {
     /// The way to look at it.
     pub reader: Reader,
     wakes: BTreeMap<Domain, Arc<Notify>>,
+    directory: PathBuf,
 }
 
 impl Store {
@@ -105,7 +116,7 @@ impl Store {
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
         let reader = Reader::open(&options.state_dir.join(DATABASE))?;
         let writer = Writer::start(connection, lock, here, options, wakes.clone())?;
-        Ok(Self { writer, reader, wakes })
+        Ok(Self { writer, reader, wakes, directory: options.state_dir.clone() })
     }
 
     /// What is signalled when a request for this domain has been committed.
@@ -116,7 +127,7 @@ impl Store {
 
 /// Takes the state directory for as long as the file is open; the lock goes with the process.
 fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join("fm-agent.lock");
+    let path = directory.join(LOCK);
     let failed = |error: std::io::Error| StoreError::path("cannot lock the state directory", &path, &error);
     let mut file = fs::OpenOptions::new()
         .create(true)

@@ -1,11 +1,13 @@
 //! What goes into the store and comes out of it: plain data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
 
+use crate::caller::Origin;
 use crate::config::Domain;
 
 /// Changes that belong together: all of them are taken, or none.
@@ -13,6 +15,8 @@ use crate::config::Domain;
 pub struct Batch {
     /// Identifies the call; `None` for changes that are never repeated.
     pub token: Option<Token>,
+    /// Who asked for them; `None` for what nobody asked for.
+    pub origin: Option<Arc<Origin>>,
     /// The changes, in order.
     pub ops: Vec<Op>,
 }
@@ -137,6 +141,25 @@ pub enum RequestKind {
     },
 }
 
+impl RequestKind {
+    /// The alarm that it is about; of a clear-all, the entity without an alarm id.
+    pub fn key(&self) -> AlarmKey {
+        match self {
+            Self::Raise { alarm, .. } | Self::Log { alarm, .. } => alarm.key(),
+            Self::Clear { key } | Self::Remove { key, .. } => key.clone(),
+            Self::ClearAll { entity_instance_id, .. } => AlarmKey::new("", entity_instance_id),
+        }
+    }
+
+    /// The alarm or log as the caller wrote it, where it has one.
+    pub fn alarm(&self) -> Option<&Alarm> {
+        match self {
+            Self::Raise { alarm, .. } | Self::Log { alarm, .. } => Some(alarm),
+            Self::Clear { .. } | Self::Remove { .. } | Self::ClearAll { .. } => None,
+        }
+    }
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -154,6 +177,16 @@ pub enum Report {
         seq: i64,
         /// What the controller said.
         answer: String,
+    },
+    /// The controller of this domain does not hold the alarm under this uuid any more: the raise that was to
+    /// change it is still to be reported.
+    Gone {
+        /// The domain.
+        domain: Domain,
+        /// The alarm's key.
+        key: AlarmKey,
+        /// The uuid that it had there.
+        uuid: String,
     },
     /// Requests of this domain up to this place may be sent from now on.
     Begun {
@@ -260,6 +293,24 @@ pub enum Found {
     Back,
 }
 
+/// Who did something to an alarm, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Who.
+    pub origin: Origin,
+    /// When it was taken, by this node's clock.
+    pub at: Timestamp,
+}
+
+/// Who is known to have acted on an alarm that this node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signed {
+    /// Who raised it, when it did not stand.
+    pub raised: Option<Signature>,
+    /// Who set or cleared it last.
+    pub changed: Option<Signature>,
+}
+
 /// A request that a controller refused for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -271,6 +322,8 @@ pub struct Rejected {
     pub rejected_at: Timestamp,
     /// What the controller said.
     pub answer: String,
+    /// Who asked for it.
+    pub origin: Option<Origin>,
 }
 
 /// How many refused requests are kept, and for how long. The oldest go first.

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
-use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
-use super::{healing, rejected, schema, tables};
+use super::model::{Cleared, Held, Kept, Rejected, Request, Signed, Waiting, WaitingClearAll};
+use super::{healing, rejected, schema, signed, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -92,6 +92,11 @@ impl Reader {
         Ok(kept.filter(|kept| kept.domain == domain).and_then(|kept| kept.controller_uuid))
     }
 
+    /// Who acted on an alarm that this node holds.
+    pub async fn signed(&self, key: AlarmKey) -> Result<Option<Signed>, StoreError> {
+        self.run(move |connection| signed::of_alarm(connection, &key)).await
+    }
+
     /// The refused requests after this place, in order, so many at most.
     pub async fn rejected(&self, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
         self.run(move |connection| rejected::list(connection, after, most)).await
@@ -123,7 +128,7 @@ impl Reader {
         .await
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

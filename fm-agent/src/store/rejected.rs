@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::error::StoreError;
 use super::model::{KeepRejected, Rejected, Request};
+use super::signed;
 use super::tables::{self, REQUEST_COLUMNS};
 use crate::config::Domain;
 
@@ -20,8 +21,9 @@ pub(super) fn keep(
     connection
         .prepare_cached(
             "INSERT INTO rejected
-                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer)
-             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3
+                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer,
+                  origin)
+             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3, origin
              FROM request WHERE seq = ?1",
         )?
         .execute(params![seq, Timestamp::now().as_micros(), answer])?;
@@ -42,12 +44,21 @@ pub(super) fn trim(connection: &Connection, limit: KeepRejected) -> Result<(), S
     Ok(())
 }
 
+/// A refused request that was taken away, with its domain and who asked for it, as it was kept.
+type Taken = (Domain, Request, Option<String>);
+
 /// Takes one away.
-pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<(Domain, Request)>, StoreError> {
-    let sql = format!("SELECT {REQUEST_COLUMNS} FROM rejected WHERE seq = ?1");
+pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<Taken>, StoreError> {
+    let sql = format!("SELECT {REQUEST_COLUMNS}, origin FROM rejected WHERE seq = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([seq])?;
-    let found = rows.next()?.map(tables::request).transpose()?;
+    let found = match rows.next()? {
+        Some(row) => {
+            let (domain, request) = tables::request(row)?;
+            Some((domain, request, row.get("origin")?))
+        }
+        None => None,
+    };
     connection.prepare_cached("DELETE FROM rejected WHERE seq = ?1")?.execute([seq])?;
     Ok(found)
 }
@@ -55,7 +66,7 @@ pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<(Domain, 
 /// Those after this place, in order, so many at most.
 pub(super) fn list(connection: &Connection, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
     let sql = format!(
-        "SELECT {REQUEST_COLUMNS}, rejected_at, answer FROM rejected WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+        "SELECT {REQUEST_COLUMNS}, rejected_at, answer, origin FROM rejected WHERE seq > ?1 ORDER BY seq LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![after, most])?;
@@ -63,7 +74,8 @@ pub(super) fn list(connection: &Connection, after: i64, most: u32) -> Result<Vec
     while let Some(row) = rows.next()? {
         let (domain, request) = tables::request(row)?;
         let rejected_at = Timestamp::from_micros(row.get("rejected_at")?);
-        found.push(Rejected { domain, request, rejected_at, answer: row.get("answer")? });
+        let origin = signed::read(row.get("origin")?)?;
+        found.push(Rejected { domain, request, rejected_at, answer: row.get("answer")?, origin });
     }
     Ok(found)
 }

@@ -103,10 +103,45 @@ const MIGRATIONS: &[&str] = &[
         at       INTEGER NOT NULL   -- microseconds since the epoch
     ) STRICT;
 ",
+    "
+    -- What a controller holds of an alarm while a change of it waits. It is of no use any more when nothing
+    -- waits, or when the controller does not hold the alarm.
+    CREATE TABLE accepted (
+        alarm_id TEXT NOT NULL,
+        entity   TEXT NOT NULL,
+        alarm    TEXT NOT NULL,     -- as JSON
+        PRIMARY KEY (alarm_id, entity)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER accepted_settled AFTER UPDATE ON alarm
+        WHEN NEW.pending IS NULL OR NEW.controller_uuid IS NULL
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+    CREATE TRIGGER accepted_gone AFTER DELETE ON alarm
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+",
+    "
+    -- Who asked for it: user, group, process and program, as JSON; null when nobody did or nobody knows.
+    ALTER TABLE request ADD COLUMN origin TEXT;
+    ALTER TABLE rejected ADD COLUMN origin TEXT;
+    ALTER TABLE event ADD COLUMN origin TEXT;
+    -- Who raised an alarm when it did not stand, and who set or cleared it last, with the times in microseconds.
+    ALTER TABLE alarm ADD COLUMN raised_by TEXT;
+    ALTER TABLE alarm ADD COLUMN raised_at INTEGER;
+    ALTER TABLE alarm ADD COLUMN changed_by TEXT;
+    ALTER TABLE alarm ADD COLUMN changed_at INTEGER;
+",
 ];
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
 const BUSY_TIMEOUT_MS: i64 = 2000;
+
+/// The newest version of the schema that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
 
 /// Opens the database for writing and brings its schema up to date.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
@@ -137,7 +172,7 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(no_checkpoint, true)?;
     let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if applied > known {
         let reason = format!(
             "the schema has version {applied}, this program knows {known}: it was written by a newer fm-agent; \

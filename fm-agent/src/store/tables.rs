@@ -30,11 +30,13 @@ impl RequestKind {
     }
 }
 
-/// Appends a request and gives its place in the order.
+/// Appends a request and gives its place in the order. Without an origin it is signed by who changed its
+/// alarm last.
 pub(super) fn insert_request(
     connection: &Connection,
     domain: Domain,
     kind: &RequestKind,
+    origin: Option<&str>,
 ) -> Result<i64, StoreError> {
     let (key, uuid, alarm, rule) = match kind {
         RequestKind::Raise { alarm, uuid } | RequestKind::Log { alarm, uuid } => {
@@ -49,8 +51,9 @@ pub(super) fn insert_request(
     };
     connection
         .prepare_cached(
-            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                 coalesce(?9, (SELECT changed_by FROM alarm WHERE alarm_id = ?3 AND entity = ?4)))",
         )?
         .execute(params![
             domain.name(),
@@ -60,7 +63,8 @@ pub(super) fn insert_request(
             uuid,
             alarm,
             rule,
-            Timestamp::now().as_micros()
+            Timestamp::now().as_micros(),
+            origin
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -255,11 +259,13 @@ pub(super) fn insert_event(
     alarm: &Alarm,
     uuid: &str,
     max_events: u32,
+    origin: Option<&str>,
 ) -> Result<(), StoreError> {
     let key = alarm.key();
     connection
         .prepare_cached(
-            "INSERT INTO event (state, alarm_id, entity, uuid, alarm, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO event (state, alarm_id, entity, uuid, alarm, at, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             state,
@@ -267,7 +273,8 @@ pub(super) fn insert_event(
             key.entity_instance_id,
             uuid,
             serde_json::to_string(alarm)?,
-            Timestamp::now().as_micros()
+            Timestamp::now().as_micros(),
+            origin
         ])?;
     let last = connection.last_insert_rowid();
     connection

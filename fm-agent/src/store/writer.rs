@@ -243,8 +243,13 @@ impl Thread {
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
             let applied = transaction.savepoint().map_err(StoreError::from).and_then(|savepoint| {
-                let mut apply =
-                    Apply { connection: &savepoint, here: &self.here, max_events: self.max_events, woken };
+                let mut apply = Apply {
+                    connection: &savepoint,
+                    here: &self.here,
+                    max_events: self.max_events,
+                    woken,
+                    origin: None,
+                };
                 let (outcomes, token) = work(&mut apply, &self.tokens, self.rejected, &job.work)?;
                 savepoint.commit()?;
                 self.tokens.took(token);

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::message::{Hello, HelloAnswer, Request, RequestHeader, Response};
 use super::{LENGTH_BYTES, MAX_FRAME_BYTES};
+use crate::alarm::{Alarm, AlarmKey};
 
 /// bincode's limit counts a number as long as it is in memory, whatever its bytes in the frame: this many
 /// for one at most.
@@ -142,6 +143,48 @@ pub fn decode_request_header(payload: &[u8]) -> Result<(RequestHeader, &[u8]), C
 /// Reads the body of a request.
 pub fn decode_request(body: &[u8]) -> Result<Request, CodecError> {
     decode_all(body)
+}
+
+/// What a request will cost its reader, known before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// Alarms or keys in it; 1 for what is no list.
+    pub entries: usize,
+    /// How much of its reader it takes, in single changes: a list by its entries, and a list that is asked for
+    /// as so many, because it has to be gathered.
+    pub places: usize,
+    /// Bytes of memory for its frame and for what that is decoded to, about.
+    pub bytes: usize,
+}
+
+/// Bytes at the beginning of a request's frame, without the length, that hold all that [`weigh`] looks at.
+pub const WEIGHED_BYTES: usize = 64;
+
+/// Weighs a request by the first [`WEIGHED_BYTES`] of its frame, or all of a shorter one, and the frame's
+/// length: a short frame can hold a list that is many times longer decoded. What is no valid request weighs
+/// little; decoding says what is wrong with it.
+pub fn weigh(start: &[u8], length: usize) -> Weight {
+    const SET_LIST: u32 = 1;
+    const CLEAR_LIST: u32 = 4;
+    const LISTS: std::ops::RangeInclusive<u32> = 6..=8;
+    const LIST_PLACES: usize = 16;
+    let one = Weight { entries: 1, places: 1, bytes: length };
+    let Ok((_, body)) = decode_request_header(start) else { return one };
+    let Ok((kind, used)) = bincode::decode_from_slice::<u32, _>(body, config()) else { return one };
+    let entry = match kind {
+        SET_LIST => size_of::<Alarm>(),
+        CLEAR_LIST => size_of::<AlarmKey>(),
+        list if LISTS.contains(&list) => return Weight { places: LIST_PLACES, ..one },
+        _ => return one,
+    };
+    match bincode::decode_from_slice::<u64, _>(&body[used..], config()) {
+        // Each entry has at least a byte, whatever the list's length says.
+        Ok((entries, _)) => {
+            let entries = usize::try_from(entries).unwrap_or(usize::MAX).min(length).max(1);
+            Weight { entries, places: entries, bytes: length.saturating_add(entries.saturating_mul(entry)) }
+        }
+        Err(_) => one,
+    }
 }
 
 /// Appends the frame of a response to the request with this id.

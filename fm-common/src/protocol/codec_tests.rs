@@ -90,6 +90,29 @@ fn requests_are_frozen() {
             "0e073130302e31303104686f737407686f73743d6331".to_owned(),
         ),
         (Request::Resync { domain: "platform".into() }, "0f08706c6174666f726d".to_owned()),
+        (
+            Request::Queue { domain: "platform".into(), after: 3, most: 100 },
+            "1008706c6174666f726d0664".to_owned(),
+        ),
+        (
+            Request::View {
+                alarm_id: "100.101".into(),
+                entity_instance_id: String::new(),
+                after: Some(key()),
+                most: 100,
+            },
+            format!("11073130302e3130310001{key_hex}64"),
+        ),
+        (
+            Request::View {
+                alarm_id: String::new(),
+                entity_instance_id: "host=c1".into(),
+                after: None,
+                most: 1,
+            },
+            format!("1100{entity_hex}0001"),
+        ),
+        (Request::Watch { run: 300, after: 2, most: 100 }, "12fb2c010264".to_owned()),
     ] {
         let frame = request_frame(&request);
         let length = u32::try_from(frame.len() - 4).unwrap();
@@ -212,4 +235,40 @@ proptest! {
             let _ = decode_request(body);
         }
     }
+}
+
+#[test]
+fn a_list_is_weighed_by_its_first_bytes() {
+    let weight = |request: &Request| {
+        let header = RequestHeader { id: u64::MAX, timeout_ms: u32::MAX, detached: true, token: [255; 16] };
+        let mut frame = Vec::new();
+        encode_request(&mut frame, &header, request).unwrap();
+        let payload = &frame[LENGTH_BYTES..];
+        let weight = weigh(&payload[..payload.len().min(WEIGHED_BYTES)], payload.len());
+        assert!(weight.places == weight.entries || weight.places == 16);
+        (weight.places, weight.bytes - payload.len())
+    };
+    let clears = weight(&Request::ClearList(vec![AlarmKey::new("1", "a"); 70_000]));
+    assert_eq!(clears, (70_000, 70_000 * size_of::<AlarmKey>()));
+    let sets = weight(&Request::SetList(vec![alarm(); 5]));
+    assert_eq!(sets, (5, 5 * size_of::<Alarm>()));
+    for one in [Request::Set(alarm()), Request::Clear(AlarmKey::new("1", "a")), Request::Ping] {
+        assert_eq!(weight(&one), (1, 0));
+    }
+    for list in [
+        Request::ListByEntity { entity_instance_id: "a".to_owned() },
+        Request::ListById { alarm_id: "1".to_owned() },
+        Request::ListByIdAndEntity(AlarmKey::new("1", "a")),
+    ] {
+        assert_eq!(weight(&list), (16, 0), "{list:?}");
+    }
+    assert_eq!(weight(&Request::Get(AlarmKey::new("1", "a"))), (1, 0));
+    // A length that lies, and bytes that are nothing.
+    let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+    let mut lie = Vec::new();
+    append(&mut lie, &header).unwrap();
+    lie.extend([4, 253, 255, 255, 255, 255, 255, 255, 255, 255]);
+    assert_eq!(weigh(&lie, lie.len()).entries, lie.len());
+    assert_eq!(weigh(&[], 7), Weight { entries: 1, places: 1, bytes: 7 });
+    assert_eq!(weigh(&[255; 64], 64), Weight { entries: 1, places: 1, bytes: 64 });
 }

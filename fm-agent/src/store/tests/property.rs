@@ -135,7 +135,7 @@ impl Run {
                 let token = Some(self.number().to_be_bytes());
                 let changed = outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
                 assert_eq!(self.bed.try_submit(token, ops.clone()).await.unwrap(), outcomes);
-                self.last = Some((Batch { token, ops }, changed));
+                self.last = Some((Batch { token, origin: None, ops }, changed));
             }
             Step::Again => {
                 let Some((batch, changed)) = self.last.clone() else { return };
