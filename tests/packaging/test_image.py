@@ -129,7 +129,6 @@ def test_the_example_raises_and_clears(agent: dict[str, str]) -> None:
     assert alarms(agent) == "FM_ERR_ENTITY_NOT_FOUND\n"
 
 
-@pytest.mark.skipif(not (PROGRAMS / "fmctl").exists(), reason="this build has no fmctl")
 def test_the_probe_tells_an_agent_that_answers(agent: dict[str, str], tmp_path: Path) -> None:
     pod = helm.one(helm.render(values.CASES["default"], tmp_path), "DaemonSet")["spec"]["template"]["spec"]
     name, *arguments = pod["containers"][0]["livenessProbe"]["exec"]["command"]

@@ -27,8 +27,9 @@ const MOST_MEMORY: u32 = 512;
 const SLOW: u32 = 10;
 
 /// What rustc needs to count what was run, on any channel: what `cargo fuzz` passes, without a sanitizer.
-const COVERAGE: [&str; 7] = [
-    "--cfg=fuzzing",
+const COVERAGE: [&str; 8] = [
+    "--cfg",
+    "fuzzing",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
