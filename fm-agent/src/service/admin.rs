@@ -3,7 +3,8 @@
 //! The JSON objects, all keys stable:
 //! - refused requests: `rejected`, an array of objects with `seq`, `domain`, `kind` (`raise`, `clear`,
 //!   `clear_all`, `log`, `remove`), `alarm_id`, `entity_instance_id`, `alarm` (as the caller wrote it, null
-//!   for clears), `taken_at`, `rejected_at`, `answer`; `more`: whether there are later ones.
+//!   for clears), `taken_at`, `rejected_at`, `answer`; `more`: whether there are later ones. The answer of a row
+//!   that cannot be read begins with `unreadable`, and its `alarm` is the text that stands there.
 //! - routing: `domain` and `reason` for a set, `decision` (both in words), `instead_of` (a domain that would
 //!   own the alarm, were it configured, or null), `recorded` (the domain that holds it now, which a clear
 //!   goes to, or null).
@@ -24,7 +25,7 @@ use super::{Call, Pending, Service, invalid, later};
 use crate::backend::resync::Healed;
 use crate::config::Domain;
 use crate::route::Reason;
-use crate::store::{Op, Outcome, Rejected, RequestKind};
+use crate::store::{Op, Outcome, Rejected, RequestKind, Unreadable};
 
 /// Refused requests in one answer at most; their texts may be long, and an answer is one frame.
 const MOST_REJECTED: u32 = 200;
@@ -185,7 +186,10 @@ pub(super) fn healed(healed: Healed) -> Value {
 }
 
 fn entry(rejected: &Rejected) -> Value {
-    let request = &rejected.request;
+    let request = match &rejected.request {
+        Ok(request) => request,
+        Err(unreadable) => return unreadable_entry(rejected, unreadable),
+    };
     let (key, alarm) = match &request.kind {
         RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => (alarm.key(), Some(alarm)),
         RequestKind::Clear { key } | RequestKind::Remove { key, .. } => (key.clone(), None),
@@ -199,6 +203,22 @@ fn entry(rejected: &Rejected) -> Value {
         "entity_instance_id": key.entity_instance_id,
         "alarm": alarm,
         "taken_at": request.taken_at.to_string(),
+        "rejected_at": rejected.rejected_at.to_string(),
+        "answer": rejected.answer,
+    })
+}
+
+/// A row that cannot be read, with its texts as they stand there.
+fn unreadable_entry(rejected: &Rejected, unreadable: &Unreadable) -> Value {
+    let [kind, alarm_id, entity, alarm] = &unreadable.texts;
+    json!({
+        "seq": unreadable.seq,
+        "domain": rejected.domain.name(),
+        "kind": kind,
+        "alarm_id": alarm_id,
+        "entity_instance_id": entity,
+        "alarm": alarm,
+        "taken_at": unreadable.taken_at.to_string(),
         "rejected_at": rejected.rejected_at.to_string(),
         "answer": rejected.answer,
     })

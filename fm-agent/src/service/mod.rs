@@ -154,6 +154,7 @@ impl From<StoreError> for Refusal {
         let code = match error.kind {
             StoreErrorKind::Full => ErrorCode::NotEnoughSpace,
             StoreErrorKind::Damaged
+            | StoreErrorKind::Unreadable
             | StoreErrorKind::Newer
             | StoreErrorKind::InUse
             | StoreErrorKind::Stopped

@@ -1,6 +1,8 @@
 //! How the agent and its domains are, as a JSON object.
 //!
-//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, and `domains`, an array of objects with
+//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `quarantines` (databases
+//! or logs that were damaged and moved aside since the start), `unreadable` (rows that could not be read and were
+//! set aside since the start), and `domains`, an array of objects with
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
@@ -53,6 +55,8 @@ impl Service {
                 Durability::Power => "power",
                 Durability::Process => "process",
             },
+            "quarantines": self.store.condition().quarantines(),
+            "unreadable": self.store.condition().unreadable(),
             "domains": domains,
         });
         Ok(status.to_string())

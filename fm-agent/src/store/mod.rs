@@ -12,19 +12,23 @@
 //! became of a delivery.
 
 mod apply;
+mod condition;
 mod deliveries;
 mod error;
 mod healing;
 mod model;
 mod reader;
+mod recover;
 mod rejected;
+mod repair;
 mod schema;
 mod settle;
 mod tables;
 mod tokens;
+mod unreadable;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -36,10 +40,11 @@ use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
 
+pub use condition::Condition;
 pub use error::{StoreError, StoreErrorKind};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Standing, Unknown, Unreadable, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
@@ -71,14 +76,15 @@ pub struct Store {
     /// The way to look at it.
     pub reader: Reader,
     wakes: BTreeMap<Domain, Arc<Notify>>,
+    condition: Arc<Condition>,
 }
 
 impl Store {
-    /// Opens the store, making or migrating it as needed, and starts its writer thread.
+    /// Opens the store, making, migrating or salvaging it as needed, and starts its writer thread.
     ///
     /// # Errors
     /// A directory that cannot be used, another agent on it, a schema newer than this program, or a
-    /// database that does not open.
+    /// database that does not open. Damage is no error while there is room to salvage what can be read.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let directory = &options.state_dir;
         DirBuilder::new()
@@ -86,23 +92,38 @@ impl Store {
             .mode(0o700)
             .create(directory)
             .map_err(|error| StoreError::path("cannot make the state directory", directory, &error))?;
-        let lock = lock(directory)?;
-        let connection = schema::open(&directory.join(DATABASE), options.durability)?;
-        Self::start(options, connection, lock)
+        let path = directory.join(DATABASE);
+        let mut lock = lock(directory)?;
+        recover::refuse_newer(&path)?;
+        sign(&mut lock, directory)?;
+        let condition = Arc::new(Condition::default());
+        let opened = recover::open(&path, options.durability, &condition)?;
+        Self::start(options, opened, lock, condition)
     }
 
     /// Starts the writer on an open database whose directory is held.
-    fn start(options: &StoreOptions, mut connection: Connection, lock: File) -> Result<Self, StoreError> {
-        settle::settle(&mut connection, &options.domains, options.max_events)?;
-        healing::forget_old(&connection)?;
-        rejected::trim(&connection, options.rejected)?;
-        let here: BTreeSet<Domain> =
-            options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
+    fn start(
+        options: &StoreOptions,
+        mut opened: recover::Opened,
+        lock: File,
+        condition: Arc<Condition>,
+    ) -> Result<Self, StoreError> {
+        if let Err(error) = tidy(&mut opened.connection, options) {
+            if error.kind != StoreErrorKind::Unreadable {
+                return Err(error);
+            }
+            repair::set_aside(&mut opened.connection, &condition)?;
+            tidy(&mut opened.connection, options)?;
+        }
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
-        let reader = Reader::open(&options.state_dir.join(DATABASE))?;
-        let writer = Writer::start(connection, lock, here, options, wakes.clone())?;
-        Ok(Self { writer, reader, wakes })
+        let (writer, reader) = Writer::start(opened, lock, options, wakes.clone(), Arc::clone(&condition))?;
+        Ok(Self { writer, reader, wakes, condition })
+    }
+
+    /// What went wrong with what is on the disk.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// What is signalled when a request for this domain has been committed.
@@ -111,11 +132,26 @@ impl Store {
     }
 }
 
+/// Brings what an earlier run has left in line with what is configured now.
+fn tidy(connection: &mut Connection, options: &StoreOptions) -> Result<(), StoreError> {
+    settle::settle(connection, &options.domains, options.max_events)?;
+    for tidied in [healing::forget_old(connection), rejected::trim(connection, options.rejected)] {
+        match tidied {
+            // What is old stays until there is room to let it go.
+            Err(error) if error.kind == StoreErrorKind::Full => {
+                tracing::warn!(%error, "what is too old is not deleted at this start");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 /// Takes the state directory for as long as the file is open; the lock goes with the process.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("fm-agent.lock");
     let failed = |error: std::io::Error| StoreError::path("cannot lock the state directory", &path, &error);
-    let mut file = fs::OpenOptions::new()
+    let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
@@ -136,8 +172,18 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
     Ok(file)
+}
+
+/// Leaves this process's number for whoever finds the directory taken. On a full disk it is not left.
+fn sign(lock: &mut File, directory: &Path) -> Result<(), StoreError> {
+    match lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())) {
+        Err(error) => {
+            let error = StoreError::path("cannot write into the state directory", directory, &error);
+            if error.kind == StoreErrorKind::Full { Ok(()) } else { Err(error) }
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Looking at the store beside the writer.
 //!
 //! Invariants: a read sees a committed state and holds nobody up; it runs on the blocking pool, never
-//! on a thread that serves sockets.
+//! on a thread that serves sockets. A look that meets damage has the writer repair it, and looks once more.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fm_common::{AlarmKey, Timestamp};
@@ -12,18 +11,23 @@ use tokio::task;
 
 use super::error::StoreError;
 use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
-use super::{healing, rejected, schema, tables};
+use super::writer::Repairs;
+use super::{healing, rejected, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    connection: Arc<Mutex<Connection>>,
+    slot: Slot,
+    repairs: Repairs,
 }
 
+/// The reading connection; none while the database is replaced.
+pub(super) type Slot = Arc<Mutex<Option<Connection>>>;
+
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: Arc::new(Mutex::new(schema::open_reader(path)?)) })
+    pub(super) fn new(slot: Slot, repairs: Repairs) -> Self {
+        Self { slot, repairs }
     }
 
     /// What this node holds of one alarm.
@@ -125,12 +129,30 @@ impl Reader {
 
     async fn run<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        look: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        let connection = Arc::clone(&self.connection);
+        let look = Arc::new(look);
+        let seen = self.repairs.done();
+        match self.once(Arc::clone(&look)).await {
+            Err(error) if error.is_repairable() => {
+                self.repairs.ask(seen, error).await?;
+                self.once(look).await
+            }
+            looked => looked,
+        }
+    }
+
+    async fn once<T: Send + 'static>(
+        &self,
+        look: Arc<impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static>,
+    ) -> Result<T, StoreError> {
+        let slot = Arc::clone(&self.slot);
         task::spawn_blocking(move || {
             // A look that panicked changed nothing: the connection is as good as before.
-            look(&connection.lock().unwrap_or_else(PoisonError::into_inner))
+            match &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(connection) => look(connection),
+                None => Err(StoreError::closed()),
+            }
         })
         .await
         .unwrap_or_else(|_| Err(StoreError::stopped()))

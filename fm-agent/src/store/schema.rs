@@ -103,14 +103,18 @@ const MIGRATIONS: &[&str] = &[
         at       INTEGER NOT NULL   -- microseconds since the epoch
     ) STRICT;
 ",
+    // Nothing but the mark of the application, which each migration sets.
+    "",
 ];
+
+/// Marks a database as this application's: 'FMAG'.
+pub(super) const APPLICATION_ID: u32 = 0x464d_4147;
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
 const BUSY_TIMEOUT_MS: i64 = 2000;
 
-/// Opens the database for writing and brings its schema up to date.
+/// Opens an existing database for writing and brings its schema up to date.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
-    create(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
@@ -123,6 +127,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let prepared =
         Connection::open_with_flags(path, flags).map_err(StoreError::from).and_then(|connection| {
+            // What a look leaves behind is the writer's to put away.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             set(&connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
             set(&connection, "query_only", 1)?;
             set(&connection, "cache_size", -2048)?;
@@ -131,21 +137,66 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     prepared.map_err(|error| named(path, &error))
 }
 
+/// Opens a database without its log, and writes nothing.
+pub(super) fn open_alone(path: &Path) -> Result<Connection, StoreError> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        // Everything that could mean something in a URI is written as its number.
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let opened = Connection::open_with_flags(uri, flags).map_err(StoreError::from).and_then(|connection| {
+        check_owner(&connection)?;
+        Ok(connection)
+    });
+    opened.map_err(|error| named(path, &error))
+}
+
+/// Makes a database of this schema at a path of an empty file, to be filled and closed before it is used: it has
+/// no log, and is not flushed.
+pub(super) fn build(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
+    connection.pragma_update(None, "journal_mode", "off")?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    migrate(&mut connection, 0)?;
+    Ok(connection)
+}
+
+/// Closes a database as it is: its log stays.
+pub(super) fn close_untouched(connection: Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// Refuses a schema that this program does not know yet.
+pub(super) fn refuse_newer(path: &Path, applied: i64) -> Result<(), StoreError> {
+    if applied <= known() {
+        return Ok(());
+    }
+    let reason = format!(
+        "{}: the schema has version {applied}, this program knows {}: it was written by a newer fm-agent; \
+         install that one again, or move the state directory away",
+        path.display(),
+        known()
+    );
+    Err(StoreError::new(StoreErrorKind::Newer, reason))
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), StoreError> {
     set(connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
-    // Closing would write the WAL into the database, and a newer agent's files are not this one's to touch.
-    let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    connection.set_db_config(no_checkpoint, true)?;
+    check_owner(connection)?;
     let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if applied > known {
-        let reason = format!(
-            "the schema has version {applied}, this program knows {known}: it was written by a newer fm-agent; \
-             install that one again, or move the state directory away"
-        );
-        return Err(StoreError::new(StoreErrorKind::Newer, reason));
-    }
-    connection.set_db_config(no_checkpoint, false)?;
     set(connection, "journal_mode", "wal".to_owned())?;
     // FULL flushes the WAL at each commit; NORMAL only at checkpoints, so a commit survives the
     // process and not the power.
@@ -158,13 +209,32 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     set(connection, "temp_store", 2)?;
     // A WAL that grew under a backlog gives its space back at the next checkpoint.
     set(connection, "journal_size_limit", 16 * 1024 * 1024)?;
+    migrate(connection, applied)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// A database that others made is none of this application's, whatever its version says.
+fn check_owner(connection: &Connection) -> Result<(), StoreError> {
+    let tables: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
+    let ours: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('request', 'settled')", [], |row| row.get(0))?;
+    if tables == 0 || ours == 2 {
+        return Ok(());
+    }
+    Err(StoreError::new(StoreErrorKind::Damaged, "it is a database of something else: the store's tables are not in it"))
+}
+
+/// Applies the migrations after the first `applied`.
+fn migrate(connection: &mut Connection, applied: i64) -> Result<(), StoreError> {
     for (index, migration) in (1i64..).zip(MIGRATIONS).filter(|(index, _)| *index > applied) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", index)?;
         transaction.commit()?;
     }
-    connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 
@@ -178,18 +248,6 @@ fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Resul
     }
     let reason = format!("store: PRAGMA {pragma} is {found:?}, needed is {wanted:?}");
     Err(StoreError::new(StoreErrorKind::Io, reason))
-}
-
-/// Makes the file if it is missing, for this user only; SQLite gives the files beside it the same mode.
-fn create(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|error| StoreError::path("cannot make the database", path, &error))
 }
 
 fn named(path: &Path, error: &StoreError) -> StoreError {

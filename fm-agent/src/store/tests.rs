@@ -6,6 +6,7 @@ mod files;
 mod healing;
 mod model;
 mod property;
+mod recovery;
 
 mod reports;
 mod settling;

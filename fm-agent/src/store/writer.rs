@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use fm_common::protocol::Token;
@@ -23,7 +24,10 @@ use super::apply::Apply;
 use super::error::{StoreError, StoreErrorKind};
 use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
 use super::tokens::Tokens;
-use super::{StoreOptions, deliveries, healing};
+use super::reader::Reader;
+use super::recover::Opened;
+use super::repair::Repairer;
+use super::{Condition, StoreOptions, deliveries, healing};
 use crate::config::Domain;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -42,6 +46,8 @@ enum Work {
     Batch(Batch),
     Report(Report),
     Heal(Domain, Vec<Finding>),
+    /// Damage was seen when so many repairs had been done.
+    Repair(u64, StoreError),
     Flush,
     Stop,
 }
@@ -74,16 +80,21 @@ impl Submitted {
 
 impl Writer {
     pub(super) fn start(
-        connection: Connection,
+        opened: Opened,
         lock: File,
-        here: BTreeSet<Domain>,
         options: &StoreOptions,
         wakes: BTreeMap<Domain, Arc<Notify>>,
-    ) -> Result<Self, StoreError> {
+        condition: Arc<Condition>,
+    ) -> Result<(Self, Reader), StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let tokens = Tokens::load(&connection)?;
+        let here = options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
+        let tokens = Tokens::load(&opened.connection)?;
         let (max_events, rejected) = (options.max_events, options.rejected);
-        let thread = Thread { connection, lock, queue, here, max_events, rejected, wakes, tokens };
+        let repairs = Repairs { jobs: jobs.downgrade(), done: Arc::default() };
+        let repairer = Repairer::new(options, condition, repairs.clone(), opened.checked)?;
+        let reader = Reader::new(repairer.slot(), repairs);
+        let connection = opened.connection;
+        let thread = Thread { connection, repairer, lock, queue, here, max_events, rejected, wakes, tokens };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -92,7 +103,7 @@ impl Writer {
             .name("fm-store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(failed)?;
-        Ok(Self { jobs, _thread: Arc::new(Joined(Some(thread))) })
+        Ok((Self { jobs, _thread: Arc::new(Joined(Some(thread))) }, reader))
     }
 
     /// Puts a batch in its place in the order. Waits only while the queue is full.
@@ -135,6 +146,48 @@ impl Writer {
     }
 }
 
+/// The way to have damage repaired, for those who find it. It does not keep the writer going.
+#[derive(Debug, Clone)]
+pub(super) struct Repairs {
+    jobs: mpsc::WeakSender<Job>,
+    done: Arc<AtomicU64>,
+}
+
+impl Repairs {
+    /// How many repairs were done, for [`Self::ask`].
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// A repair is done.
+    pub(super) fn count(&self) {
+        self.done.fetch_add(1, Ordering::Release);
+    }
+
+    /// Has damage repaired that was seen when `seen` repairs had been done; returns when it is.
+    pub(super) async fn ask(&self, seen: u64, error: StoreError) -> Result<(), StoreError> {
+        let (job, answer) = Self::job(seen, error);
+        let jobs = self.jobs.upgrade().ok_or_else(StoreError::stopped)?;
+        jobs.send(job).await.map_err(|_| StoreError::stopped())?;
+        drop(jobs);
+        Submitted(answer).committed().await.map(drop)
+    }
+
+    /// Has damage repaired, and waits for nothing; for threads.
+    pub(super) fn tell(&self, seen: u64, error: StoreError) {
+        let (job, _answer) = Self::job(seen, error);
+        if let Some(jobs) = self.jobs.upgrade() {
+            // A writer that has stopped leaves it to the next start.
+            let _stopped = jobs.blocking_send(job);
+        }
+    }
+
+    fn job(seen: u64, error: StoreError) -> (Job, oneshot::Receiver<Result<Vec<Outcome>, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Job { work: Work::Repair(seen, error), reply }, answer)
+    }
+}
+
 /// A thread that is waited for.
 #[derive(Debug)]
 struct Joined(Option<JoinHandle<()>>);
@@ -151,6 +204,7 @@ impl Drop for Joined {
 
 struct Thread {
     connection: Connection,
+    repairer: Repairer,
     lock: File,
     queue: mpsc::Receiver<Job>,
     here: BTreeSet<Domain>,
@@ -169,15 +223,19 @@ impl Thread {
             let mut jobs = Vec::new();
             let mut next = Some(first);
             while let Some(job) = next {
-                if matches!(job.work, Work::Stop) {
-                    stops.push(job);
-                } else {
-                    jobs.push(job);
+                match &job.work {
+                    Work::Stop => stops.push(job),
+                    Work::Repair(seen, error) => {
+                        let repaired = self.repair(*seen, &error.clone());
+                        job.answer(repaired.map(|()| Vec::new()));
+                    }
+                    _ => jobs.push(job),
                 }
                 next = if jobs.len() < MOST_IN_ONE_COMMIT { self.queue.try_recv().ok() } else { None };
             }
-            self.commit(jobs);
+            self.commit(jobs, true);
         }
+        drop(self.repairer);
         let closed = close(self.connection);
         if let Err(error) = &closed {
             tracing::warn!(%error, "the store did not close cleanly; nothing is lost");
@@ -188,10 +246,24 @@ impl Thread {
         }
     }
 
-    /// Commits and answers.
-    fn commit(&mut self, mut jobs: Vec<Job>) {
+    /// Has damage repaired that was seen when `seen` repairs had been done.
+    fn repair(&mut self, seen: u64, error: &StoreError) -> Result<(), StoreError> {
+        let repaired = self.repairer.repair(&mut self.connection, seen, error);
+        match Tokens::load(&self.connection) {
+            Ok(tokens) => self.tokens = tokens,
+            // Those that are known are better than none.
+            Err(error) => tracing::warn!(%error, "the calls that were taken cannot be read"),
+        }
+        // Whoever delivers finds requests where there were none.
+        self.wakes.values().for_each(|wake| wake.notify_one());
+        repaired
+    }
+
+    /// Commits and answers; damage is repaired once, and everything tried again.
+    fn commit(&mut self, mut jobs: Vec<Job>, repairs: bool) {
         let mut woken = BTreeSet::new();
-        match self.transaction(&jobs, &mut woken) {
+        let seen = self.repairer.done();
+        match self.transaction(&jobs, &mut woken, repairs) {
             Ok(results) => {
                 self.tokens.keep_new();
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
@@ -201,14 +273,20 @@ impl Thread {
                     job.answer(result);
                 }
             }
-            Err(error) => {
+            Err(mut error) => {
                 self.tokens.forget_new();
                 if error.kind == StoreErrorKind::Full && jobs.len() > 1 {
                     // Some of them may fit.
                     let rest = jobs.split_off(jobs.len() / 2);
-                    self.commit(jobs);
-                    self.commit(rest);
+                    self.commit(jobs, repairs);
+                    self.commit(rest, repairs);
                     return;
+                }
+                if repairs && error.is_repairable() {
+                    match self.repair(seen, &error) {
+                        Ok(()) => return self.commit(jobs, false),
+                        Err(failed) => error = failed,
+                    }
                 }
                 tracing::error!(%error, requests = jobs.len(), "the store could not commit");
                 for job in jobs {
@@ -223,7 +301,11 @@ impl Thread {
         &mut self,
         jobs: &[Job],
         woken: &mut BTreeSet<Domain>,
+        repairs: bool,
     ) -> Result<Vec<Result<Vec<Outcome>, StoreError>>, StoreError> {
+        if let Some(error) = self.repairer.closed() {
+            return Err(error.clone());
+        }
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -239,6 +321,13 @@ impl Thread {
             // A savepoint after that would open, and commit, a transaction of its own.
             if transaction.is_autocommit() {
                 return Err(applied.err().unwrap_or_else(lost));
+            }
+            // Nothing overtakes a request that is tried again: all are.
+            if let Err(error) = &applied
+                && repairs
+                && error.is_repairable()
+            {
+                return Err(error.clone());
             }
             results.push(applied);
         }
@@ -261,7 +350,7 @@ fn work(
             return Ok((Vec::new(), None));
         }
         Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),
-        Work::Flush | Work::Stop => return Ok((Vec::new(), None)),
+        Work::Flush | Work::Stop | Work::Repair(..) => return Ok((Vec::new(), None)),
     };
     if tokens.knows(batch.token) {
         return Ok((apply.taken(batch)?, None));

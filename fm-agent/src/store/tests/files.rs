@@ -114,30 +114,12 @@ async fn a_newer_schema_is_refused_and_nothing_touched() {
     assert!(before == bytes(), "the files have changed");
 }
 
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("fm-agent.db");
-    fs::write(&path, "a text, and no database".repeat(300)).unwrap();
-    let error = Store::open(&options(directory.path(), &[(Platform, true)])).unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::Damaged);
-    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-}
-
-#[tokio::test]
-async fn an_alarm_that_cannot_be_read_is_damage_and_not_silence() {
-    let bed = Bed::delivering();
-    bed.one(raise(Platform, &alarm("1", "hot"))).await;
-    bed.database().execute("UPDATE request SET alarm = '{'", []).unwrap();
-    let error = bed.store().reader.waiting(Platform, 0, 1).await.unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::Damaged);
-}
-
 #[test]
 fn the_pragmas_are_in_force() {
     for (durability, synchronous) in [(Durability::Power, 2), (Durability::Process, 1)] {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("fm-agent.db");
+        drop(Store::open(&StoreOptions { durability, ..options(directory.path(), &[]) }).unwrap());
         let connection = schema::open(&path, durability).unwrap();
         let number = |connection: &Connection, pragma: &str| -> i64 {
             connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
