@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::{StoreError, StoreErrorKind};
 use crate::config::Durability;
@@ -103,8 +103,10 @@ const MIGRATIONS: &[&str] = &[
         at       INTEGER NOT NULL   -- microseconds since the epoch
     ) STRICT;
 ",
-    // Nothing but the mark of the application, which each migration sets.
-    "",
+    "
+    -- Which database this is. The table is written with each request, so each log that holds requests says it.
+    INSERT INTO sqlite_sequence (name, seq) VALUES ('this database', random());
+",
 ];
 
 /// Marks a database as this application's: 'FMAG'.
@@ -155,6 +157,12 @@ pub(super) fn open_alone(path: &Path) -> Result<Connection, StoreError> {
         Ok(connection)
     });
     opened.map_err(|error| named(path, &error))
+}
+
+/// The number that tells this database from others; those of early schemas have none.
+pub(super) fn identity(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'this database'";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
 }
 
 /// Makes a database of this schema at a path of an empty file, to be filled and closed before it is used: it has

@@ -73,7 +73,11 @@ pub(super) fn open(
         schema::refuse_newer(path, i64::from(version))?;
     }
     let is_new = looked.what == What::Nothing;
-    let thorough = prepare(&files, &looked, condition)?;
+    let mut thorough = prepare(&files, &looked, condition)?;
+    if looked.wal.commits > 0 && is_of_another(&files)? {
+        part_from_log(&files, "the two databases have different numbers", condition)?;
+        thorough = true;
+    }
     let wrong = match open_checked(path, durability, thorough, is_new) {
         Ok((connection, Verdict::Sound)) => return Ok(Opened { connection, checked: true }),
         Ok((connection, Verdict::Unfinished)) => return Ok(Opened { connection, checked: false }),
@@ -87,12 +91,7 @@ pub(super) fn open(
     if looked.wal.commits > 0 && is_sound_without_log(&files)? {
         // Each frame that SQLite takes is as it was written, so what is wrong is that it was written for
         // another database.
-        let aside = files.part_from_wal()?;
-        condition.quarantined();
-        tracing::error!(
-            log = %aside.display(), commits = looked.wal.commits, wrong,
-            "the database's log belongs to another database; it is moved aside, the database itself is sound"
-        );
+        part_from_log(&files, &wrong, condition)?;
     } else {
         replace(&files, &wrong, condition)?;
     }
@@ -125,12 +124,7 @@ fn prepare(files: &Files, looked: &Look, condition: &Condition) -> Result<bool, 
             return Ok(false);
         }
         What::ForeignLog => {
-            let aside = files.part_from_wal()?;
-            condition.quarantined();
-            tracing::error!(
-                log = %aside.display(),
-                "the database's log belongs to another application; it is moved aside"
-            );
+            part_from_log(files, "it is of another application", condition)?;
             return Ok(true);
         }
         What::Emptied => {
@@ -179,6 +173,30 @@ fn open_checked(
         (false, false) => check_within(&connection, CHECK_LIMIT)?,
     };
     Ok((connection, verdict))
+}
+
+/// Whether the log says that it belongs to another database than the one it is beside.
+fn is_of_another(files: &Files) -> Result<bool, StoreError> {
+    let identity = |opened: Result<Connection, StoreError>| match opened.and_then(|it| schema::identity(&it)) {
+        Ok(found) => Ok(found),
+        // Damage is found by the check.
+        Err(error) if matches!(error.kind, StoreErrorKind::Damaged | StoreErrorKind::Io) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let (alone, with_log) =
+        (identity(schema::open_alone(&files.database))?, identity(schema::open_reader(&files.database))?);
+    Ok(alone.zip(with_log).is_some_and(|(alone, with_log)| alone != with_log))
+}
+
+fn part_from_log(files: &Files, wrong: &str, condition: &Condition) -> Result<(), StoreError> {
+    let aside = files.part_from_wal()?;
+    condition.quarantined();
+    tracing::error!(
+        log = %aside.display(),
+        wrong,
+        "the database's log belongs to another database: it is moved aside, the agent goes on without it"
+    );
+    Ok(())
 }
 
 /// Whether the database itself, without its log, is sound and this application's.

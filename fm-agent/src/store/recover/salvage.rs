@@ -19,8 +19,8 @@ use super::create;
 use super::quarantine::Files;
 use super::restore::{Place, restore};
 
-/// Parts of a table that are tried in vain before the rest of what is between them is given up: about a second.
-const MOST_TRIES: u32 = 300_000;
+/// Parts of a table that are tried one after the other in vain before the rest is given up: a tenth of a second.
+const MOST_TRIES: u32 = 20_000;
 /// How far beyond the last row known a table is looked through when nothing says how far it went.
 const BEYOND: i64 = 1_000_000;
 
@@ -184,6 +184,7 @@ impl<'a> Copy<'a> {
         let mut parts = VecDeque::from([(0, i64::MAX)]);
         let mut tries = 0;
         while let Some((mut low, mut high)) = parts.pop_front() {
+            let before = self.table.rows;
             match self.between(low, high, "ASC")? {
                 Run::Whole => continue,
                 Run::Broken(last) => low = number(last.as_ref()).map_or(low, |last| last + 1),
@@ -198,7 +199,7 @@ impl<'a> Copy<'a> {
             if high == i64::MAX {
                 high = self.last_number()?.max(low.saturating_add(BEYOND));
             }
-            tries += 1;
+            tries = if self.table.rows > before { 0 } else { tries + 1 };
             if low >= high || tries > MOST_TRIES {
                 self.table.gaps += 1;
                 continue;
