@@ -136,9 +136,14 @@ impl Node {
         self.signal("TERM");
     }
 
+    /// The agent's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
     /// Sends the agent a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.agent.as_ref().unwrap().id();
+        let pid = self.pid();
         assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
     }
 

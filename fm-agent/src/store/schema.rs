@@ -16,7 +16,7 @@ use super::error::{StoreError, StoreErrorKind};
 use crate::config::Durability;
 
 /// One entry a version; never edit one that was released.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     -- Requests still to deliver, in the order in which they were taken.
     CREATE TABLE request (

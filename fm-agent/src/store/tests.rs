@@ -9,6 +9,7 @@ mod property;
 mod recovery;
 
 mod reports;
+mod schemas;
 mod settling;
 
 use std::path::Path;
