@@ -53,6 +53,12 @@ impl StoreError {
         Self::new(kind, format!("{what} {}: {error}{advice}", path.display()))
     }
 
+    /// The same with the path in it, if it is not there yet.
+    pub(super) fn at(self, path: &Path) -> Self {
+        let named = path.parent().is_some_and(|parent| self.reason.contains(&*parent.to_string_lossy()));
+        if named { self } else { Self { reason: format!("{}: {}", path.display(), self.reason), ..self } }
+    }
+
     /// What follows from a failure of SQLite.
     pub(super) fn from_sqlite(error: &rusqlite::Error) -> StoreErrorKind {
         use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};

@@ -97,8 +97,9 @@ impl Store {
         recover::refuse_newer(&path)?;
         sign(&mut lock, directory)?;
         let condition = Arc::new(Condition::default());
-        let opened = recover::open(&path, options.durability, &condition)?;
-        Self::start(options, opened, lock, condition)
+        recover::open(&path, options.durability, &condition)
+            .and_then(|opened| Self::start(options, opened, lock, condition))
+            .map_err(|error| error.at(&path))
     }
 
     /// Starts the writer on an open database whose directory is held.

@@ -104,7 +104,7 @@ async fn a_migration_that_is_cut_anywhere_loses_nothing() {
         let migrated = schema::open(&path, Durability::Power).unwrap();
         let wal = fs::read(directory.path().join("fm-agent.db-wal")).unwrap();
         drop(migrated);
-        assert!(wal.len() > 32 + 2 * 4120, "the migration writes more than one page");
+        assert!(wal.len() >= 32 + 2 * 4120, "the migration writes more than one page");
         let frame_parts = [0, 12, 24 + 2048];
         let cuts = (32..wal.len()).step_by(24 + 4096).flat_map(|at| frame_parts.map(|part| at + part));
         for cut in cuts.chain([0, 16, wal.len()]).filter(|cut| *cut <= wal.len()) {
@@ -139,7 +139,8 @@ async fn a_newer_schema_is_refused_and_nothing_touched() {
         let here = TempDir::new().unwrap();
         for entry in fs::read_dir(bed.directory.path()).unwrap() {
             let entry = entry.unwrap();
-            if !ended || !entry.file_name().to_string_lossy().contains('-') {
+            let name = entry.file_name().into_string().unwrap();
+            if !ended || !(name.ends_with("-wal") || name.ends_with("-shm")) {
                 fs::copy(entry.path(), here.path().join(entry.file_name())).unwrap();
             }
         }
