@@ -26,6 +26,7 @@ use crate::backend::Link;
 use crate::config::{AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::listener::{Listener, bind};
+use crate::metrics::{Metrics, Scraped, Server};
 use crate::route::Router;
 use crate::service::Service;
 use crate::store::{KeepRejected, Store, StoreOptions};
@@ -99,6 +100,7 @@ async fn serve(
     stop: CancellationToken,
     hurry: CancellationToken,
 ) -> anyhow::Result<()> {
+    let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
     let store = Arc::new(Store::open(&StoreOptions {
         state_dir: places.state_dir.clone(),
         durability: config.agent.durability,
@@ -108,11 +110,25 @@ async fn serve(
             most: config.agent.max_rejected,
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
         },
+        metrics: Arc::clone(&metrics),
     })?);
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
-    let service = Arc::new(Service::new(Arc::clone(&store), router, links.clone(), &config.agent));
+    let service = Arc::new(Service::new(
+        Arc::clone(&store),
+        router,
+        links.clone(),
+        &config.agent,
+        Arc::clone(&metrics),
+    ));
+    let reader = match config.metrics.listen.address() {
+        Some(address) => {
+            let bound = Server::bind(address).await;
+            Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?)
+        }
+        None => None,
+    };
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -123,8 +139,18 @@ async fn serve(
         let (store, controller) = (Arc::clone(&store), controller.clone());
         let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
         parts.spawn(healer.run(stopping.clone()));
-        let worker = Worker::new(*domain, store, controller, max_in_flight).await?;
+        let worker = Worker::new(*domain, store, controller, max_in_flight, Arc::clone(&metrics)).await?;
         parts.spawn(worker.run(stopping.clone()));
+    }
+    if let Some(server) = reader {
+        let address = server.address().map(|address| address.to_string());
+        tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
+        let service = Arc::clone(&service);
+        let scrape = move || -> Scraped {
+            let service = Arc::clone(&service);
+            Box::pin(async move { service.scrape().await })
+        };
+        parts.spawn(server.run(scrape, stopping.clone()));
     }
     parts.spawn(listener.run(service, stopping.clone()));
     for (domain, link) in &links {

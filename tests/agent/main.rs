@@ -13,6 +13,7 @@ mod healing;
 mod input;
 mod lifecycle;
 mod manager;
+mod metrics;
 mod recovery;
 mod semantics;
 mod standalone;

@@ -10,6 +10,7 @@ mod demo;
 mod generate;
 mod library;
 mod lint;
+mod prometheus;
 mod python;
 mod steps;
 mod test;
@@ -32,9 +33,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Write the files that are generated: from the tables in fm-common/data, and the C headers.
+    /// Write the files that are generated: from the tables in fm-common/data, the C headers, and the parts of
+    /// the documents that the agent's own types give.
     Gen {
-        /// Write nothing; fail when a committed file differs from what its sources give.
+        /// Write nothing; fail when a committed file differs from what its sources give. The documents are checked
+        /// by the agent's tests.
         #[arg(long)]
         check: bool,
     },
@@ -60,6 +63,10 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
+    /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
+    Monitoring,
+    /// Take the dashboard's picture from a real run, for the documents.
+    Picture,
     /// Check the sources without running them.
     Lint,
     /// Raise the whole catalogue to two controllers, one of them killed at a time.
@@ -87,6 +94,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
             for path in generate::write(root)? {
                 writeln!(out, "written: {}", path.display())?;
             }
+            generate::write_reference(root)?;
         }
         Chore::Gen { check: true } => {
             generate::check(root)?;
@@ -102,6 +110,8 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         }
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
+        Chore::Monitoring => test::monitoring(root)?,
+        Chore::Picture => prometheus::picture(root)?,
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }

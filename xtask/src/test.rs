@@ -3,11 +3,12 @@
 //! Invariant: each suite runs whole, whatever became of the others.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context;
 
 use crate::steps::Steps;
-use crate::{demo, generate, python, tools};
+use crate::{demo, generate, prometheus, python, tools};
 
 /// Runs all suites.
 ///
@@ -28,6 +29,7 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
+    steps.run("monitoring", || monitoring(root))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
 }
@@ -43,8 +45,21 @@ pub(crate) fn keystone(root: &Path) -> anyhow::Result<()> {
     tools::run(tools::cargo(root, &tests).env("FM_TEST_KEYSTONE_PYTHON", interpreter))
 }
 
+/// Runs the tests of the figures, the alerts and the dashboard under Prometheus' own tool.
+///
+/// # Errors
+/// The tool is not to be had, or a test failed.
+pub(crate) fn monitoring(root: &Path) -> anyhow::Result<()> {
+    let promtool = prometheus::program(root, "promtool")?;
+    tools::run(pytest_command(root, "tests/monitoring")?.env("FM_PROMTOOL", promtool))
+}
+
 /// Runs the Python tests of a directory against the built programs and the laid-out package.
 fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
+    tools::run(&mut pytest_command(root, directory)?)
+}
+
+fn pytest_command(root: &Path, directory: &str) -> anyhow::Result<Command> {
     let programs = tools::build(root, &["fm-agent", "fm-rest-sim"])?;
     let package = python::lay_out(root, false, Path::new("target/python"))?;
     let interpreter = tools::virtual_environment(root, &tools::TESTS)?;
@@ -52,5 +67,5 @@ fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
     let mut command = tools::python_command(interpreter, &package);
     command.current_dir(root).env("FM_TEST_BIN_DIR", binaries).env("FM_TEST_PYTHON_DIR", &package);
     command.args(["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", directory]);
-    tools::run(&mut command)
+    Ok(command)
 }

@@ -12,9 +12,9 @@ use anyhow::{Context, bail, ensure};
 
 /// A virtual environment below `target/`.
 pub(crate) struct Environment {
-    directory: &'static str,
-    requirements: &'static [&'static str],
-    oldest_python: (u32, u32),
+    pub(crate) directory: &'static str,
+    pub(crate) requirements: &'static [&'static str],
+    pub(crate) oldest_python: (u32, u32),
 }
 
 /// What the Python tests and the lints need.

@@ -58,6 +58,7 @@ pub struct Health {
 struct State {
     condition: Condition,
     failures: u32,
+    recoveries: u64,
     probe_at: Option<Instant>,
     ask_from: Option<Instant>,
 }
@@ -65,7 +66,13 @@ struct State {
 impl Health {
     /// A controller that nobody has asked yet: it counts as up. Pauses grow up to `longest_pause`.
     pub fn new(domain: Domain, longest_pause: Duration) -> Self {
-        let state = State { condition: Condition::Unknown, failures: 0, probe_at: None, ask_from: None };
+        let state = State {
+            condition: Condition::Unknown,
+            failures: 0,
+            recoveries: 0,
+            probe_at: None,
+            ask_from: None,
+        };
         let (state, resync) = (Mutex::new(state), Resync::new());
         Self { domain, longest_pause, state, changed: Notify::new(), resync }
     }
@@ -84,6 +91,11 @@ impl Health {
     /// How it is.
     pub fn condition(&self) -> Condition {
         self.lock().condition.clone()
+    }
+
+    /// How often it has come back.
+    pub fn recoveries(&self) -> u64 {
+        self.lock().recoveries
     }
 
     /// Why it counts as down, if it does.
@@ -123,6 +135,7 @@ impl Health {
         let before = std::mem::replace(&mut state.condition, Condition::Up);
         state.failures = 0;
         state.probe_at = None;
+        state.recoveries += u64::from(matches!(before, Condition::Down { .. }));
         drop(state);
         match before {
             Condition::Down { since, .. } => {
@@ -191,6 +204,7 @@ mod tests {
         assert!(health.probe_at().is_some());
         health.succeeded();
         assert_eq!(health.condition(), Condition::Up);
+        assert_eq!(health.recoveries(), 1);
         assert!(health.may_ask());
         assert_eq!(health.probe_at(), None);
     }

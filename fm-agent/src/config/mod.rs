@@ -11,6 +11,7 @@ mod account;
 mod backend;
 mod load;
 mod manager;
+mod metrics;
 mod rest;
 mod types;
 
@@ -24,6 +25,7 @@ pub use account::{Account, Credential, Domain as KeystoneDomain, Named, Proof, S
 pub use backend::BackendConfig;
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
+pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
 pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub platform: DomainConfig,
     /// The controller of the containerized OpenStack's alarms. Without it they belong to the platform.
     pub openstack: Option<DomainConfig>,
+    /// The figures for Prometheus.
+    pub metrics: MetricsConfig,
     /// The operator's rules on which domain owns an alarm, first match first.
     pub route: Vec<RouteRule>,
 }

@@ -18,6 +18,18 @@ pub(super) enum Outcome {
     Down(Failure),
 }
 
+impl Outcome {
+    /// As the metrics name it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Finished { report: Report::Rejected { .. }, .. } => "rejected",
+            Self::Finished { .. } => "done",
+            Self::Again(_) => "again",
+            Self::Down(_) => "down",
+        }
+    }
+}
+
 /// The alarm whose uuid at the controller the attempt needs to know.
 pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
     match kind {

@@ -16,6 +16,7 @@ use super::limit::InFlightLimit;
 use super::outcome::{Outcome, attempt, needs_standing};
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
+use crate::metrics::Metrics;
 use crate::store::{Report, Store, StoreError};
 
 /// Requests held in memory at most; the rest waits on disk.
@@ -44,6 +45,7 @@ pub struct Worker {
     more: bool,
     /// When to read again after the store could not be read.
     read_again_at: Option<Instant>,
+    metrics: Arc<Metrics>,
 }
 
 /// An attempt that has ended.
@@ -64,6 +66,7 @@ impl Worker {
         store: Arc<Store>,
         controller: Controller,
         max_in_flight: usize,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
@@ -78,6 +81,7 @@ impl Worker {
             read_up_to: 0,
             more: true,
             read_again_at: None,
+            metrics,
         })
     }
 
@@ -162,6 +166,7 @@ impl Worker {
     }
 
     fn ended(&mut self, Ended { seq, outcome, recorded }: Ended) {
+        self.metrics.delivered(self.domain.name(), outcome.name());
         match (outcome, recorded) {
             (Outcome::Finished { unclear, .. }, Ok(())) => {
                 self.controller.health.succeeded();

@@ -46,16 +46,19 @@ impl Listener {
                 () = stop.cancelled() => break,
             };
             match accepted.and_then(|(stream, _)| Ok((Peer::of(&stream)?, stream))) {
-                Ok((peer, stream)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => {
-                        let (service, stop) = (Arc::clone(&service), stop.clone());
-                        connections.spawn(async move {
-                            serve(stream, peer, service, stop).await;
-                            drop(place);
-                        });
-                    }
-                    Err(_) => turn_away(&stream, &peer),
-                },
+                Ok((peer, stream)) => {
+                    let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                        service.metrics().connection_refused();
+                        turn_away(&stream, &peer);
+                        continue;
+                    };
+                    let open = service.metrics().connection();
+                    let (service, stop) = (Arc::clone(&service), stop.clone());
+                    connections.spawn(async move {
+                        serve(stream, peer, service, stop).await;
+                        drop((place, open));
+                    });
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

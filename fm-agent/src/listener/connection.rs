@@ -10,7 +10,7 @@
 use std::fmt;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fm_common::ErrorCode;
 use fm_common::protocol::codec::{self, CodecError};
@@ -141,7 +141,8 @@ async fn exchange(
     while reading || !under_way.is_empty() {
         tokio::select! {
             biased;
-            Some((header, kind, response)) = under_way.next() => {
+            Some((header, kind, begun, response)) = under_way.next() => {
+                service.metrics().answered(kind, result(&response), Instant::elapsed(&begun));
                 note(peer, &header, kind, &response);
                 if header.detached {
                     answers.offer(header.id, &response, peer).await?;
@@ -157,12 +158,13 @@ async fn exchange(
                 let (header, body) = codec::decode_request_header(&payload)?;
                 match codec::decode_request(body) {
                     Ok(request) => {
-                        let kind = request.kind();
+                        let (kind, begun) = (request.kind(), Instant::now());
                         let pending = service.begin(header, request, peer.uid).await;
-                        under_way.push(async move { (header, kind, pending.await) });
+                        under_way.push(async move { (header, kind, begun, pending.await) });
                     }
                     Err(error) => {
                         let response = Err(not_understood(&error));
+                        service.metrics().answered("unknown", result(&response), Duration::ZERO);
                         note(peer, &header, "unknown", &response);
                         answers.response(header.id, &response, peer).await?;
                     }
@@ -183,6 +185,11 @@ fn not_understood(error: &CodecError) -> Refusal {
     // A text that is no UTF-8 is the caller's parameter; all else is a request of another version.
     let code = if error.is_invalid_text() { ErrorCode::InvalidParameter } else { ErrorCode::InvalidRequest };
     Refusal::new(code, message)
+}
+
+/// The result of a request, as the metrics name it.
+fn result(response: &Response) -> &'static str {
+    response.as_ref().map_or_else(|refusal| refusal.code.name(), |_| "ok")
 }
 
 /// The failure of a call whose caller does not look at the answer is told here instead.

@@ -12,6 +12,7 @@
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
 mod admin;
+mod measure;
 mod merge;
 mod read;
 mod status;
@@ -30,6 +31,7 @@ use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 use self::admin::Administrators;
 use crate::backend::{Controller, Link};
 use crate::config::{AgentConfig, Domain, Durability};
+use crate::metrics::Metrics;
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
@@ -47,6 +49,7 @@ pub struct Service {
     durability: Durability,
     started: Instant,
     administrators: Administrators,
+    metrics: Arc<Metrics>,
 }
 
 /// One call: who waits for it, and for how long.
@@ -70,6 +73,7 @@ impl Service {
         router: Router,
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
@@ -80,7 +84,13 @@ impl Service {
             durability: config.durability,
             started: Instant::now(),
             administrators: Administrators::of_this_agent(),
+            metrics,
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Gives a request of this user its place in the order; what is returned becomes its answer.

@@ -106,7 +106,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let kind = Self::from_sqlite(&error);
         let advice = match error.sqlite_error_code() {
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => MAKE_WRITABLE,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => MAKE_WRITABLE,
             _ => "",
         };
         Self::new(kind, format!("store: {error}{advice}"))

@@ -39,6 +39,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 pub use condition::Condition;
 pub use error::{StoreError, StoreErrorKind};
@@ -65,6 +66,8 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
+    /// Where commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or

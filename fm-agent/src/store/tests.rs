@@ -7,12 +7,12 @@ mod healing;
 mod model;
 mod property;
 mod recovery;
-
 mod reports;
 mod schemas;
 mod settling;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::config::Domain::{Openstack, Platform};
 use crate::config::{Domain, Durability};
+use crate::metrics::Metrics;
 
 /// A store in a directory of its own.
 struct Bed {
@@ -128,6 +129,7 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         domains: domains.iter().copied().collect(),
         max_events: 100,
         rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
+        metrics: Arc::new(Metrics::new().unwrap()),
     }
 }
 

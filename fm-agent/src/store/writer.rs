@@ -15,6 +15,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use fm_common::protocol::Token;
 use rusqlite::{Connection, TransactionBehavior};
@@ -29,6 +30,7 @@ use super::recover::Opened;
 use super::repair::Repairer;
 use super::{Condition, StoreOptions, deliveries, healing};
 use crate::config::Domain;
+use crate::metrics::Metrics;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
 const QUEUE: usize = 4096;
@@ -94,7 +96,18 @@ impl Writer {
         let repairer = Repairer::new(options, condition, repairs.clone(), opened.checked)?;
         let reader = Reader::new(repairer.slot(), repairs);
         let connection = opened.connection;
-        let thread = Thread { connection, repairer, lock, queue, here, max_events, rejected, wakes, tokens };
+        let thread = Thread {
+            connection,
+            repairer,
+            lock,
+            queue,
+            here,
+            max_events,
+            rejected,
+            wakes,
+            tokens,
+            metrics: Arc::clone(&options.metrics),
+        };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -212,6 +225,7 @@ struct Thread {
     rejected: KeepRejected,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
+    metrics: Arc<Metrics>,
 }
 
 impl Thread {
@@ -263,8 +277,10 @@ impl Thread {
     fn commit(&mut self, mut jobs: Vec<Job>, repairs: bool) {
         let mut woken = BTreeSet::new();
         let seen = self.repairer.done();
+                let begun = Instant::now();
         match self.transaction(&jobs, &mut woken, repairs) {
             Ok(results) => {
+                self.metrics.committed(jobs.len(), begun.elapsed());
                 self.tokens.keep_new();
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
                     wake.notify_one();

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::tools;
+
 /// One generated file: where it is, what it comes from, and how.
 struct Generated {
     path: &'static str,
@@ -97,6 +99,13 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
             Ok(path)
         })
         .collect()
+}
+
+/// Writes the parts of the documents that the agent's own types give: its test `reference`, which checks them
+/// otherwise, knows how.
+pub(crate) fn write_reference(root: &Path) -> anyhow::Result<()> {
+    let tests = ["test", "--quiet", "--locked", "--package=fm-agent", "--test=reference"];
+    tools::run(tools::cargo(root, &tests).env("FM_REFERENCE", "write"))
 }
 
 /// Fails, naming every stale file, when a committed file is not what its table gives.

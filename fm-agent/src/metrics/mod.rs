@@ -1,0 +1,391 @@
+//! What the agent counts and measures, for Prometheus.
+//!
+//! Invariants:
+//! - Every family is named here and nowhere else, after Prometheus' conventions: base units, `_total` on
+//!   counters. [`describe`] lists them all, and the list in the documents is made from it.
+//! - Labels take their values from fixed sets (calls, error codes, domains, outcomes), never from callers'
+//!   texts: the number of series is bounded.
+//! - What happens is counted as it happens; what is so (waiting, up, bytes) is put in when it is asked for.
+//!
+//! It knows nothing of alarms, stores or controllers: they tell it.
+
+mod process;
+mod serve;
+
+use std::time::Duration;
+
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+pub use serve::{Scraped, Server};
+
+/// Why metrics cannot be made or written.
+pub type MetricsError = prometheus::Error;
+
+/// From a commit that costs nothing to one that a dying disk holds up, in seconds.
+const LATENCY_BUCKETS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0,
+];
+/// Requests in one commit.
+const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// The state of one domain when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DomainState {
+    /// The domain's name.
+    pub domain: &'static str,
+    /// Whether its controller can be used; `None` where the record is this node's own.
+    pub up: Option<bool>,
+    /// How often the controller has come back.
+    pub recoveries: u64,
+    /// Requests that wait.
+    pub waiting: u64,
+    /// How long the oldest of them has waited; zero when none does.
+    pub oldest: Duration,
+    /// Refused requests that are kept.
+    pub rejected: u64,
+}
+
+/// The state of the store when it is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreState {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes that its files may have.
+    pub max_bytes: u64,
+    /// Bytes free on its file system, for this process.
+    pub free_bytes: u64,
+    /// Superseded requests folded into the latest state, since the start.
+    pub folded: u64,
+    /// Requests given up to make room, since the start.
+    pub shed: u64,
+    /// Requests refused for want of room, since the start.
+    pub refused: u64,
+    /// Damaged databases set aside, since the start.
+    pub quarantines: u64,
+}
+
+/// Everything that is counted and measured.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    answers: HistogramVec,
+    commits: Histogram,
+    commit_requests: Histogram,
+    deliveries: IntCounterVec,
+    connections: IntGauge,
+    connections_refused: IntCounter,
+    up: IntGaugeVec,
+    recoveries: IntCounterVec,
+    waiting: IntGaugeVec,
+    oldest: GaugeVec,
+    rejected: IntGaugeVec,
+    store_bytes: IntGauge,
+    store_max_bytes: IntGauge,
+    store_free_bytes: IntGauge,
+    folded: IntCounter,
+    shed: IntCounter,
+    refused: IntCounter,
+    quarantines: IntCounter,
+    process: process::Process,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    ///
+    /// # Errors
+    /// A family that is named twice or wrongly: a fault of this module, which its tests show.
+    pub fn new() -> Result<Self, MetricsError> {
+        let new = Families(Registry::new());
+        let build =
+            new.gauges("fm_agent_build_info", "Always 1; the label says which version runs.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            requests: new.counters(
+                "fm_agent_requests_total",
+                "Requests answered, by call and result: ok, or the error code's name.",
+                &["call", "result"],
+            )?,
+            answers: new.histograms(
+                "fm_agent_answer_seconds",
+                "From a request's arrival to its answer.",
+                &["call"],
+                LATENCY_BUCKETS,
+            )?,
+            commits: new.histogram(
+                "fm_agent_commit_seconds",
+                "One transaction of the store, flush included.",
+                LATENCY_BUCKETS,
+            )?,
+            commit_requests: new.histogram(
+                "fm_agent_commit_requests",
+                "Requests and reports in one transaction of the store.",
+                BATCH_BUCKETS,
+            )?,
+            deliveries: new.counters(
+                "fm_agent_deliveries_total",
+                "Attempts to deliver: done, rejected (kept), again (this request later), down (the controller cannot be used).",
+                &["domain", "outcome"],
+            )?,
+            connections: new.gauge("fm_agent_connections", "Callers' connections that are open.")?,
+            connections_refused: new.counter(
+                "fm_agent_connections_refused_total",
+                "Connections turned away because of a limit.",
+            )?,
+            up: new.gauges(
+                "fm_agent_controller_up",
+                "1 when the domain's controller can be used, 0 when it is down; absent for a domain kept on this node.",
+                &["domain"],
+            )?,
+            recoveries: new.counters(
+                "fm_agent_controller_recoveries_total",
+                "How often a controller that was down has come back.",
+                &["domain"],
+            )?,
+            waiting: new.gauges("fm_agent_waiting_requests", "Requests on disk that wait to be delivered.", &["domain"])?,
+            oldest: new.seconds(
+                "fm_agent_oldest_waiting_age_seconds",
+                "How long the oldest waiting request has waited; 0 when none waits.",
+                &["domain"],
+            )?,
+            rejected: new.gauges(
+                "fm_agent_rejected_requests",
+                "Requests that the controller refused for good and that are kept to be looked at.",
+                &["domain"],
+            )?,
+            store_bytes: new.gauge("fm_agent_store_bytes", "Size of the store's files.")?,
+            store_max_bytes: new.gauge("fm_agent_store_max_bytes", "Size that the store may have (agent.max_bytes).")?,
+            store_free_bytes: new.gauge("fm_agent_store_free_bytes", "Free space on the store's file system.")?,
+            folded: new.counter(
+                "fm_agent_folded_requests_total",
+                "Waiting requests folded into a later one of the same alarm to make room.",
+            )?,
+            shed: new.counter("fm_agent_shed_requests_total", "Waiting requests given up to make room.")?,
+            refused: new.counter(
+                "fm_agent_refused_requests_total",
+                "Requests refused because the store or its disk was full.",
+            )?,
+            quarantines: new.counter(
+                "fm_agent_quarantines_total",
+                "Damaged databases set aside; what could be read was kept.",
+            )?,
+            process: process::Process::new(&new)?,
+            registry: new.0,
+        })
+    }
+
+    /// A request was answered: `result` is `ok` or the name of an error code.
+    pub fn answered(&self, call: &'static str, result: &'static str, took: Duration) {
+        self.requests.with_label_values(&[call, result]).inc();
+        self.answers.with_label_values(&[call]).observe(took.as_secs_f64());
+    }
+
+    /// A transaction of the store has ended well.
+    pub fn committed(&self, requests: usize, took: Duration) {
+        self.commits.observe(took.as_secs_f64());
+        self.commit_requests.observe(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+    }
+
+    /// An attempt to deliver has ended.
+    pub fn delivered(&self, domain: &'static str, outcome: &'static str) {
+        self.deliveries.with_label_values(&[domain, outcome]).inc();
+    }
+
+    /// A connection is open until what this returns is dropped.
+    #[must_use = "the connection counts as open until it is dropped"]
+    pub fn connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+
+    /// A connection was turned away.
+    pub fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+
+    /// Everything in Prometheus' text form, with the state of the domains and the store as given.
+    ///
+    /// # Errors
+    /// None that a caller can mend: the text cannot be made.
+    pub fn text(&self, domains: &[DomainState], store: StoreState) -> Result<String, MetricsError> {
+        for state in domains {
+            let domain = &[state.domain];
+            if let Some(up) = state.up {
+                self.up.with_label_values(domain).set(up.into());
+                raise_to(&self.recoveries.with_label_values(domain), state.recoveries);
+            }
+            self.waiting.with_label_values(domain).set(whole(state.waiting));
+            self.oldest.with_label_values(domain).set(state.oldest.as_secs_f64());
+            self.rejected.with_label_values(domain).set(whole(state.rejected));
+        }
+        self.store_bytes.set(whole(store.bytes));
+        self.store_max_bytes.set(whole(store.max_bytes));
+        self.store_free_bytes.set(whole(store.free_bytes));
+        raise_to(&self.folded, store.folded);
+        raise_to(&self.shed, store.shed);
+        raise_to(&self.refused, store.refused);
+        raise_to(&self.quarantines, store.quarantines);
+        self.process.look();
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// Counts as an open connection.
+#[derive(Debug)]
+pub struct OpenConnection(IntGauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// One family, for the documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// What it means.
+    pub help: String,
+}
+
+/// Every family, by name.
+///
+/// # Errors
+/// As [`Metrics::new`].
+pub fn describe() -> Result<Vec<Description>, MetricsError> {
+    let metrics = Metrics::new()?;
+    metrics.answered("set", "ok", Duration::ZERO);
+    metrics.delivered("platform", "done");
+    let state = DomainState {
+        domain: "platform",
+        up: Some(true),
+        recoveries: 0,
+        waiting: 0,
+        oldest: Duration::ZERO,
+        rejected: 0,
+    };
+    metrics.text(&[state], StoreState::default())?;
+    let families = metrics.registry.gather().into_iter();
+    Ok(families
+        .map(|family| Description {
+            name: family.name().to_owned(),
+            kind: format!("{:?}", family.get_field_type()).to_lowercase(),
+            labels: family.get_metric().first().map_or_else(Vec::new, |metric| {
+                metric.get_label().iter().map(|label| label.name().to_owned()).collect()
+            }),
+            help: family.help().to_owned(),
+        })
+        .collect())
+}
+
+/// A counter that another module keeps and this one shows.
+fn raise_to(counter: &IntCounter, value: u64) {
+    counter.inc_by(value.saturating_sub(counter.get()));
+}
+
+fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Makes families and puts them on the list.
+struct Families(Registry);
+
+impl Families {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, family: C) -> Result<C, MetricsError> {
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, MetricsError> {
+        self.add(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, MetricsError> {
+        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_other_modules_only_grow() {
+        let metrics = Metrics::new().unwrap();
+        let shed = |shed| StoreState { shed, ..StoreState::default() };
+        let text = metrics.text(&[], shed(3)).unwrap();
+        assert!(text.contains("\nfm_agent_shed_requests_total 3\n"), "{text}");
+        let text = metrics.text(&[], shed(2)).unwrap();
+        assert!(text.contains("\nfm_agent_shed_requests_total 3\n"), "{text}");
+    }
+
+    #[test]
+    fn a_connection_counts_until_it_is_dropped() {
+        let metrics = Metrics::new().unwrap();
+        let open = metrics.connection();
+        assert_eq!(metrics.connections.get(), 1);
+        drop(open);
+        assert_eq!(metrics.connections.get(), 0);
+    }
+
+    #[test]
+    fn a_domain_kept_here_has_no_controller() {
+        let metrics = Metrics::new().unwrap();
+        let here = DomainState {
+            domain: "platform",
+            up: None,
+            recoveries: 0,
+            waiting: 2,
+            oldest: Duration::from_millis(1500),
+            rejected: 0,
+        };
+        let text = metrics.text(&[here], StoreState::default()).unwrap();
+        assert!(!text.contains("fm_agent_controller_up"), "{text}");
+        assert!(text.contains("fm_agent_waiting_requests{domain=\"platform\"} 2"), "{text}");
+        assert!(text.contains("fm_agent_oldest_waiting_age_seconds{domain=\"platform\"} 1.5"), "{text}");
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for Description { name, kind, help, .. } in describe().unwrap() {
+            assert!(name.starts_with("fm_agent_") || name.starts_with("process_"), "{name}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}: {kind}");
+            assert!(help.ends_with('.'), "{name}: {help}");
+        }
+    }
+}

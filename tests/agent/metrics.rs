@@ -1,0 +1,147 @@
+//! The figures for Prometheus, read as Prometheus reads them.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+
+use fm_agent::metrics::describe;
+use fm_rest_sim::{Fault, FaultKind};
+
+use crate::support::{ALARM_ID, Node, alarm, controller, domain, key, wait_for};
+
+/// What a reader is answered: the head and the body.
+fn ask(mut stream: impl Read + Write, request: &str) -> (String, String) {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")
+}
+
+/// The address that the agent says it serves at.
+fn address(node: &Node) -> String {
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains("metrics are served")).unwrap().to_owned();
+    line.split_once("address=\"").unwrap().1.trim_end_matches('"').to_owned()
+}
+
+fn scrape(address: &str) -> String {
+    let (head, body) = ask(TcpStream::connect(address).unwrap(), &get("/metrics"));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
+    body
+}
+
+/// The value of one series.
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    assert!(line.is_some(), "no {series} in:\n{text}");
+    line.unwrap().parse().unwrap()
+}
+
+#[test]
+fn calls_deliveries_and_outages_show() {
+    let sim = controller();
+    let config = format!("[metrics]\nlisten = '127.0.0.1:0'\n{}", domain("platform", &sim, "labrador"));
+    let node = Node::start(&config);
+    let address = address(&node);
+    node.client.set(alarm("host=a")).unwrap();
+    node.client.set(alarm("host=b")).unwrap();
+    node.client.clear(key("host=a")).unwrap();
+    node.client.get(key("host=nowhere")).unwrap_err();
+    node.wait_delivered();
+    // The worker counts after the commit that a status already shows.
+    let done = "fm_agent_deliveries_total{domain=\"platform\",outcome=\"done\"}";
+    wait_for("the last delivery to be counted", || value(&scrape(&address), done) > 2.5);
+    let text = scrape(&address);
+    for (series, expected) in [
+        ("fm_agent_requests_total{call=\"set\",result=\"ok\"}", 2.0),
+        ("fm_agent_requests_total{call=\"clear\",result=\"ok\"}", 1.0),
+        ("fm_agent_requests_total{call=\"get\",result=\"FM_ERR_ENTITY_NOT_FOUND\"}", 1.0),
+        ("fm_agent_answer_seconds_count{call=\"set\"}", 2.0),
+        ("fm_agent_controller_up{domain=\"platform\"}", 1.0),
+        ("fm_agent_waiting_requests{domain=\"platform\"}", 0.0),
+        ("fm_agent_oldest_waiting_age_seconds{domain=\"platform\"}", 0.0),
+    ] {
+        assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series} in:\n{text}");
+    }
+    assert!(value(&text, "fm_agent_commit_seconds_count") >= 6.0, "{text}");
+    assert!(value(&text, "fm_agent_connections") >= 1.0, "{text}");
+
+    let fault = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
+    node.client.set(alarm("host=c")).unwrap();
+    node.wait_down("platform");
+    let text = scrape(&address);
+    assert!(value(&text, "fm_agent_controller_up{domain=\"platform\"}") < 0.5, "{text}");
+    assert!(value(&text, "fm_agent_waiting_requests{domain=\"platform\"}") > 0.5, "{text}");
+    assert!(value(&text, "fm_agent_oldest_waiting_age_seconds{domain=\"platform\"}") > 0.0, "{text}");
+    assert!(value(&text, "fm_agent_deliveries_total{domain=\"platform\",outcome=\"down\"}") > 0.5, "{text}");
+    sim.remove_fault(fault).unwrap();
+    node.wait_delivered();
+    assert!(value(&scrape(&address), "fm_agent_controller_recoveries_total{domain=\"platform\"}") > 0.5);
+}
+
+#[test]
+fn every_family_is_described_and_callers_texts_are_no_labels() {
+    let node = Node::start("[metrics]\nlisten = '127.0.0.1:0'\n");
+    node.client.set(alarm("host=a")).unwrap();
+    let text = scrape(&address(&node));
+    let described: BTreeSet<String> = describe().unwrap().into_iter().map(|family| family.name).collect();
+    let served: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(served.len() > 15, "{text}");
+    for family in served {
+        assert!(described.contains(family), "{family} is not described");
+    }
+    assert!(!text.contains(ALARM_ID) && !text.contains("host=a"), "{text}");
+}
+
+#[test]
+fn a_unix_socket_serves_them_and_goes_with_the_agent() {
+    let mut node = Node::prepare("");
+    let socket = node.socket().with_file_name("metrics.sock");
+    let listen = format!("unix:{}", socket.display());
+    // What a crash left behind is no obstacle.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let mut command = node.command();
+    command.env("FM_AGENT__METRICS__LISTEN", &listen);
+    node.run_command(&mut command);
+    let (head, body) = ask(UnixStream::connect(&socket).unwrap(), &get("/metrics"));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(body.contains("fm_agent_build_info{version="), "{body}");
+    let (head, _) = ask(UnixStream::connect(&socket).unwrap(), &get("/other"));
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    let post = "POST /metrics HTTP/1.1\r\nHost: agent\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (head, _) = ask(UnixStream::connect(&socket).unwrap(), post);
+    assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
+    node.terminate();
+    assert!(node.wait_end().success(), "{}", node.log());
+    assert!(!socket.exists());
+}
+
+#[test]
+fn silent_readers_do_not_hold_up_the_agent() {
+    let mut node = Node::start("[metrics]\nlisten = '127.0.0.1:0'\n");
+    let address = address(&node);
+    let silent: Vec<TcpStream> = (0..9).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    node.client.set(alarm("host=a")).unwrap();
+    // The silent ones are closed after the time they have to ask; then others are served again.
+    assert!(scrape(&address).contains("fm_agent_requests_total"));
+    drop(silent);
+    node.terminate();
+    assert!(node.wait_end().success(), "{}", node.log());
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_the_key() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = Node::prepare(&format!("[metrics]\nlisten = '{}'\n", taken.local_addr().unwrap()));
+    let status = node.command().status().unwrap();
+    assert!(!status.success());
+    assert!(node.log().contains("metrics.listen"), "{}", node.log());
+}
