@@ -29,7 +29,7 @@ use crate::listener::{Listener, bind};
 use crate::metrics::{Metrics, Scraped, Server};
 use crate::route::Router;
 use crate::service::Service;
-use crate::store::{KeepRejected, Store, StoreOptions};
+use crate::store::{KeepRejected, Limits, Store, StoreOptions};
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,11 @@ async fn serve(
         durability: config.agent.durability,
         domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
         max_events: config.agent.max_events,
+        limits: Limits {
+            max_bytes: config.agent.max_bytes.get(),
+            max_requests: config.agent.max_requests.get(),
+            high_water: config.agent.high_water.get(),
+        },
         rejected: KeepRejected {
             most: config.agent.max_rejected,
             age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),

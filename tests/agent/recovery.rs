@@ -5,15 +5,13 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use fm_common::client::{Client, Options};
-use fm_common::{Alarm, AlarmState, ErrorCode, Severity};
+use fm_common::{Alarm, AlarmState, ErrorCode};
 use fm_rest_sim::{Fault, FaultKind, Sim};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::{Node, alarm, code, controller, domain, events, key, standing, wait_for};
+use crate::support::{Node, alarm, code, controller, domain, events, key, standing};
 
 fn database(node: &Node) -> PathBuf {
     node.state_dir().join("fm-agent.db")

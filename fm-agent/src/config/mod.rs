@@ -27,7 +27,7 @@ pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
 pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
-pub use types::{Durability, HttpUrl, InFlight, LogFilter, Millis};
+pub use types::{Durability, HighWater, HttpUrl, InFlight, LogFilter, Millis, StoreBytes, StoreRequests};
 
 /// Where the configuration is when `--config` does not say so.
 pub const DEFAULT_PATH: &str = "/etc/fm/fm-agent.toml";
@@ -72,6 +72,15 @@ pub struct AgentConfig {
     pub max_rejected: u32,
     /// For so many days they are kept at most.
     pub rejected_days: u16,
+    /// Bytes that the database of the store and its WAL may take, 64 MiB to 1 TiB; 1 GiB by default. Beyond,
+    /// sets and logs get `FM_ERR_NOT_ENOUGH_SPACE`; an eighth is for clears alone.
+    pub max_bytes: StoreBytes,
+    /// Requests that may wait to be delivered, 1,000 to 100,000,000; 500,000 by default. Beyond, sets and
+    /// logs get `FM_ERR_NOT_ENOUGH_SPACE`; clears may exceed it by an eighth.
+    pub max_requests: StoreRequests,
+    /// The share of `max_bytes` and of `max_requests` from which on superseded requests are folded and, where
+    /// that is not enough, waiting logs given up: 0.1 to 1; 0.8 by default.
+    pub high_water: HighWater,
     /// Which log lines are written, in the filter syntax of `tracing`, such as `info` or
     /// `info,fm_agent::delivery=debug`.
     pub log: LogFilter,
@@ -90,6 +99,9 @@ impl Default for AgentConfig {
             max_events: 4_000,
             max_rejected: 10_000,
             rejected_days: 30,
+            max_bytes: StoreBytes::default(),
+            max_requests: StoreRequests::default(),
+            high_water: HighWater::default(),
             log: LogFilter::default(),
         }
     }

@@ -70,6 +70,90 @@ impl<'de> Deserialize<'de> for InFlight {
     }
 }
 
+/// Bytes that the store may take: 64 MiB to 1 TiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreBytes(u64);
+
+impl StoreBytes {
+    const LEAST: u64 = 64 << 20;
+    const MOST: u64 = 1 << 40;
+
+    /// As a number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for StoreBytes {
+    fn default() -> Self {
+        Self(1 << 30)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::deserialize(deserializer).map(u64::try_from)? {
+            Ok(bytes) if (Self::LEAST..=Self::MOST).contains(&bytes) => Ok(Self(bytes)),
+            _ => Err(D::Error::custom(format!("expected bytes from {} to {}", Self::LEAST, Self::MOST))),
+        }
+    }
+}
+
+/// Requests that may wait: 1,000 to 100,000,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreRequests(u64);
+
+impl StoreRequests {
+    const LEAST: u64 = 1_000;
+    const MOST: u64 = 100_000_000;
+
+    /// As a number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for StoreRequests {
+    fn default() -> Self {
+        Self(500_000)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreRequests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::deserialize(deserializer).map(u64::try_from)? {
+            Ok(requests) if (Self::LEAST..=Self::MOST).contains(&requests) => Ok(Self(requests)),
+            _ => Err(D::Error::custom(format!("expected a number from {} to {}", Self::LEAST, Self::MOST))),
+        }
+    }
+}
+
+/// The share of the store's limits from which on it gives things up: 0.1 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HighWater(f64);
+
+impl HighWater {
+    /// As a number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Default for HighWater {
+    fn default() -> Self {
+        Self(0.8)
+    }
+}
+
+impl<'de> Deserialize<'de> for HighWater {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match f64::deserialize(deserializer)? {
+            share if (0.1..=1.0).contains(&share) => Ok(Self(share)),
+            _ => Err(D::Error::custom("expected a share from 0.1 to 1, such as 0.8")),
+        }
+    }
+}
+
 /// An `http://` or `https://` URL without query, kept without a slash at its end.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl(String);

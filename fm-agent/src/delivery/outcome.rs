@@ -16,6 +16,8 @@ pub(super) enum Outcome {
     Again(Failure),
     /// The domain is down.
     Down(Failure),
+    /// No attempt was made: the store has given the request up.
+    GivenUp,
 }
 
 impl Outcome {
@@ -26,6 +28,7 @@ impl Outcome {
             Self::Finished { .. } => "done",
             Self::Again(_) => "again",
             Self::Down(_) => "down",
+            Self::GivenUp => "given_up",
         }
     }
 }

@@ -182,6 +182,7 @@ impl Worker {
                 tracing::error!(domain = %self.domain, seq, %error, "a delivery cannot be recorded");
                 self.again(seq, true);
             }
+            (Outcome::GivenUp, _) => self.lanes.done(seq),
             (Outcome::Again(failure), _) => {
                 self.controller.health.succeeded();
                 tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery failed, goes again");
@@ -219,15 +220,13 @@ impl Worker {
 /// Makes one attempt and records what became of it.
 async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next: Next) -> Ended {
     let seq = next.request.seq;
-    let standing = match needs_standing(&next.request.kind) {
-        Some(key) => match store.reader.controller_uuid(domain, key).await {
-            Ok(standing) => standing,
-            Err(error) => {
-                let failure = Failure::retry(error.to_string());
-                return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };
-            }
-        },
-        None => None,
+    let standing = match store.reader.still_waits(domain, seq, needs_standing(&next.request.kind)).await {
+        Ok(Some(standing)) => standing,
+        Ok(None) => return Ended { seq, outcome: Outcome::GivenUp, recorded: Ok(()) },
+        Err(error) => {
+            let failure = Failure::retry(error.to_string());
+            return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };
+        }
     };
     let kind = next.request.kind.name();
     // A request that the agent itself fails on must not take the whole domain with it.
@@ -251,7 +250,7 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
             }
             store.writer.report(report.clone()).await
         }
-        Outcome::Again(_) | Outcome::Down(_) => Ok(()),
+        Outcome::Again(_) | Outcome::Down(_) | Outcome::GivenUp => Ok(()),
     };
     Ended { seq, outcome, recorded }
 }

@@ -162,7 +162,7 @@ impl From<StoreError> for Refusal {
     /// A fault of the store is temporary for callers: they try again rather than drop the alarm.
     fn from(error: StoreError) -> Self {
         let code = match error.kind {
-            StoreErrorKind::Full => ErrorCode::NotEnoughSpace,
+            StoreErrorKind::Full | StoreErrorKind::Limit => ErrorCode::NotEnoughSpace,
             StoreErrorKind::Damaged
             | StoreErrorKind::Unreadable
             | StoreErrorKind::Newer

@@ -6,7 +6,9 @@
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
-//! see `admin`). Times are UTC.
+//! see `admin`). Times are UTC. `store` is an object with `bytes` (of the database and its WAL), `max_bytes`,
+//! `waiting` (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since
+//! the start: `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
 
 use serde_json::{Value, json};
 
@@ -15,8 +17,8 @@ use super::admin::healed;
 use crate::backend::Link;
 use crate::backend::health::Condition;
 use crate::backend::resync::Healed;
-use crate::config::Durability;
-use crate::store::StoreError;
+use crate::config::{Domain, Durability};
+use crate::store::{Rank, StoreError};
 
 impl Service {
     pub(super) async fn status(&self) -> Result<String, StoreError> {
@@ -58,8 +60,29 @@ impl Service {
             "quarantines": self.store.condition().quarantines(),
             "unreadable": self.store.condition().unreadable(),
             "domains": domains,
+            "store": self.store_status()?,
         });
         Ok(status.to_string())
+    }
+
+    fn store_status(&self) -> Result<Value, StoreError> {
+        let reader = &self.store.reader;
+        let (meter, limits) = (reader.meter(), reader.limits());
+        let shed: serde_json::Map<String, Value> =
+            Rank::ALL.iter().map(|rank| (rank.name().to_owned(), meter.shed_logs(*rank).into())).collect();
+        Ok(json!({
+            "bytes": reader.bytes()?,
+            "max_bytes": limits.max_bytes,
+            "waiting": Domain::ALL.iter().map(|domain| meter.waiting(*domain)).sum::<u64>(),
+            "max_requests": limits.max_requests,
+            "high_water": limits.high_water,
+            "disk_full": meter.disk_full(),
+            "folded": meter.folded(),
+            "shed": shed,
+            "refused_at_limit": meter.refused_at_limit(),
+            "refused_disk_full": meter.refused_disk_full(),
+            "failed": meter.failed(),
+        }))
     }
 }
 

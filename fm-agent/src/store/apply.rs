@@ -13,9 +13,10 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::meter::Counts;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
-use super::{healing, rejected};
+use super::{fold, healing, rejected};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -29,6 +30,8 @@ pub(super) struct Apply<'a> {
     pub(super) max_events: u32,
     /// Domains that got a request.
     pub(super) woken: &'a mut BTreeSet<Domain>,
+    /// What waits.
+    pub(super) counts: &'a mut Counts,
 }
 
 impl Apply<'_> {
@@ -86,7 +89,7 @@ impl Apply<'_> {
                 self.clear_all(entity_instance_id, *rule, Unknown::Deliver(domain), &[domain]).map(drop)?;
             }
             RequestKind::Remove { .. } if self.here.contains(&domain) => {}
-            RequestKind::Remove { .. } => self.request(domain, kind).map(drop)?,
+            RequestKind::Remove { .. } => self.request(domain, kind, None).map(drop)?,
         }
         Ok(Outcome::Done)
     }
@@ -103,23 +106,28 @@ impl Apply<'_> {
             if kept.domain == domain && standing.same_content(alarm) {
                 if pending.is_none() && !self.here.contains(&domain) {
                     let check = fresh_uuid(alarm, Some(kept));
-                    let seq = self.request(domain, &raise_request(alarm, check))?;
+                    let seq = self.request(domain, &raise_request(alarm, check), None)?;
                     tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
                 }
                 return Ok(Outcome::Raised(uuid));
             }
         }
-        let previous = row.map(|row| row.kept);
-        if let Some(kept) = previous.as_ref().filter(|kept| kept.domain != domain) {
-            self.leave(kept)?;
+        if let Some(row) = row.as_ref().filter(|row| row.kept.domain != domain) {
+            self.leave(row)?;
         }
-        let previous = previous.filter(|kept| kept.domain == domain);
+        let row = row.filter(|row| row.kept.domain == domain);
+        let waits = row.as_ref().and_then(|row| row.pending);
+        let previous = row.map(|row| row.kept);
         let uuid = fresh_uuid(alarm, previous.as_ref());
         let pending = if self.here.contains(&domain) {
             tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;
             None
         } else {
-            Some(self.request(domain, &raise_request(alarm, uuid))?)
+            let seq = self.request(domain, &raise_request(alarm, uuid), waits)?;
+            if let Some(earlier) = waits {
+                fold::raised_after(self.connection, earlier, seq)?;
+            }
+            Some(seq)
         };
         let kept = Kept {
             key: alarm.key(),
@@ -138,7 +146,7 @@ impl Apply<'_> {
             tables::insert_event(self.connection, "log", alarm, &uuid, self.max_events)?;
         } else {
             let kind = RequestKind::Log { alarm: Box::new(alarm.clone()), uuid: uuid.clone() };
-            self.request(domain, &kind)?;
+            self.request(domain, &kind, None)?;
         }
         Ok(Outcome::Logged(uuid))
     }
@@ -146,9 +154,9 @@ impl Apply<'_> {
     fn clear(&mut self, key: &AlarmKey, unknown: Unknown) -> Result<Outcome, StoreError> {
         let row = tables::find_alarm(self.connection, key)?;
         match (row, unknown) {
-            (Some(AlarmRow { kept, .. }), _) => {
+            (Some(AlarmRow { kept, pending }), _) => {
                 match &kept.standing {
-                    Standing::Raised(_) => self.clear_kept(kept)?,
+                    Standing::Raised(_) => self.clear_kept(kept, pending)?,
                     // A clear of it waits already.
                     Standing::Cleared => {}
                 }
@@ -162,21 +170,29 @@ impl Apply<'_> {
                     pending: true,
                     controller_uuid: None,
                 };
-                self.clear_kept(kept)?;
+                self.clear_kept(kept, None)?;
                 Ok(Outcome::Cleared)
             }
             (None, _) => Ok(Outcome::Unknown),
         }
     }
 
-    /// Clears an alarm in the domain recorded for it.
-    fn clear_kept(&mut self, kept: Kept) -> Result<(), StoreError> {
+    /// Clears an alarm in the domain recorded for it; `pending` is the request about it that waits.
+    fn clear_kept(&mut self, kept: Kept, pending: Option<i64>) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
             return self.forget(&kept);
         }
-        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() })?;
+        let seq = self.send_clear(&kept, pending)?;
         let cleared = Kept { standing: Standing::Cleared, ..kept };
         tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))
+    }
+
+    fn send_clear(&mut self, kept: &Kept, pending: Option<i64>) -> Result<i64, StoreError> {
+        let seq = self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }, pending)?;
+        if let Some(earlier) = pending {
+            fold::cleared_after(self.connection, earlier, seq)?;
+        }
+        Ok(seq)
     }
 
     /// Ends an alarm whose record is here.
@@ -189,7 +205,7 @@ impl Apply<'_> {
     }
 
     /// Clears an alarm where it stood before it moved to another domain.
-    fn leave(&mut self, kept: &Kept) -> Result<(), StoreError> {
+    fn leave(&mut self, AlarmRow { kept, pending }: &AlarmRow) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
             return self.forget(kept);
         }
@@ -198,7 +214,7 @@ impl Apply<'_> {
             return Ok(());
         }
         healing::bury(self.connection, &kept.key)?;
-        self.request(kept.domain, &RequestKind::Clear { key: kept.key.clone() }).map(drop)
+        self.send_clear(kept, *pending).map(drop)
     }
 
     fn clear_all(
@@ -222,16 +238,30 @@ impl Apply<'_> {
         }
         for domain in away {
             let kind = RequestKind::ClearAll { entity_instance_id: entity.to_owned(), rule };
-            let seq = self.request(domain, &kind)?;
+            let same = fold::same_clear_all(self.connection, domain, entity, rule)?;
+            let seq = self.request(domain, &kind, same)?;
+            if let Some(earlier) = same {
+                fold::clear_all_again(self.connection, earlier, seq)?;
+            }
             for place in covered.iter().filter(|place| place.domain == domain) {
+                if let Some(earlier) = place.pending {
+                    fold::cleared_after(self.connection, earlier, seq)?;
+                }
                 tables::put_cleared(self.connection, &place.key, seq)?;
             }
         }
         Ok(Outcome::Cleared)
     }
 
-    pub(super) fn request(&mut self, domain: Domain, kind: &RequestKind) -> Result<i64, StoreError> {
-        let seq = tables::insert_request(self.connection, domain, kind)?;
+    /// Sends a request; `previous` is the latest about the same alarm in this domain that waits.
+    pub(super) fn request(
+        &mut self,
+        domain: Domain,
+        kind: &RequestKind,
+        previous: Option<i64>,
+    ) -> Result<i64, StoreError> {
+        let seq = tables::insert_request(self.connection, domain, kind, previous)?;
+        self.counts.came(domain);
         self.woken.insert(domain);
         Ok(seq)
     }

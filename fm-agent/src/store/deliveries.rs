@@ -14,21 +14,29 @@ use super::tables::{self, AlarmRow};
 use super::{healing, rejected};
 use crate::config::Domain;
 
-/// Applies a report. A request that is gone already is passed over.
-pub(super) fn report(connection: &Connection, report: &Report, keep: KeepRejected) -> Result<(), StoreError> {
+/// Applies a report. A request that is gone already is passed over. Gives the domain whose queue a request
+/// has left.
+pub(super) fn report(
+    connection: &Connection,
+    report: &Report,
+    keep: KeepRejected,
+) -> Result<Option<Domain>, StoreError> {
     match report {
-        Report::Done { seq, uuid } => match leave(connection, *seq)? {
-            Some((domain, request)) => done(connection, domain, &request, uuid.clone()),
-            None => Ok(()),
-        },
+        Report::Done { seq, uuid } => {
+            let Some((domain, request)) = leave(connection, *seq)? else { return Ok(None) };
+            done(connection, domain, &request, uuid.clone())?;
+            Ok(Some(domain))
+        }
         Report::Rejected { seq, answer } => {
             rejected::keep(connection, *seq, answer, keep)?;
-            match leave(connection, *seq)? {
-                Some((_, request)) => not_taken(connection, &request),
-                None => Ok(()),
-            }
+            let Some((domain, request)) = leave(connection, *seq)? else { return Ok(None) };
+            not_taken(connection, &request)?;
+            Ok(Some(domain))
         }
-        Report::Begun { domain, up_to } => tables::put_begun(connection, *domain, *up_to),
+        Report::Begun { domain, up_to } => {
+            tables::put_begun(connection, *domain, *up_to)?;
+            Ok(None)
+        }
     }
 }
 

@@ -14,6 +14,8 @@ const MAKE_WRITABLE: &str =
 pub enum StoreErrorKind {
     /// No room on the disk: callers may try again later.
     Full,
+    /// The store holds as much as it may: callers may try again later.
+    Limit,
     /// The database is damaged or is none.
     Damaged,
     /// A row holds what this program cannot make sense of; the rest can be read.

@@ -105,7 +105,7 @@ fn raise_again(apply: &mut Apply<'_>, domain: Domain, finding: &Finding) -> Resu
     let Some(kept) = unchanged(apply, domain, finding)? else { return Ok(false) };
     let Standing::Raised(alarm) = &kept.standing else { return Ok(false) };
     // The controller takes a uuid once in its life.
-    let seq = apply.request(domain, &raise_request(alarm, Uuid::new_v4().to_string()))?;
+    let seq = apply.request(domain, &raise_request(alarm, Uuid::new_v4().to_string()), None)?;
     tables::put_alarm(apply.connection, &AlarmRow::new(kept, Some(seq)))?;
     Ok(true)
 }
@@ -126,6 +126,7 @@ fn remove(apply: &mut Apply<'_>, domain: Domain, finding: &Finding) -> Result<bo
     if row.as_ref().is_some_and(meant) {
         return Ok(false);
     }
-    apply.request(domain, &RequestKind::Remove { key: finding.key.clone(), uuid: finding.uuid.clone() })?;
+    let kind = RequestKind::Remove { key: finding.key.clone(), uuid: finding.uuid.clone() };
+    apply.request(domain, &kind, None)?;
     Ok(true)
 }

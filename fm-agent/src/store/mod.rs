@@ -7,15 +7,21 @@
 //! - A batch is on disk as a whole or not at all, and is taken once: a token seen before changes nothing.
 //! - Requests of one domain are handed out in the order in which they were taken.
 //! - Nothing secret is ever written.
+//! - What it holds is bounded; what it gives up to stay so is never the latest state of an alarm, and is
+//!   counted and told.
 //!
 //! It knows no routing, no deadlines and no controllers: it is told which domain owns what, and what
 //! became of a delivery.
 
 mod apply;
+mod bounds;
 mod condition;
 mod deliveries;
 mod error;
+mod fold;
 mod healing;
+mod limits;
+mod meter;
 mod model;
 mod reader;
 mod recover;
@@ -23,6 +29,7 @@ mod rejected;
 mod repair;
 mod schema;
 mod settle;
+mod space;
 mod tables;
 mod tokens;
 mod unreadable;
@@ -43,6 +50,8 @@ use crate::metrics::Metrics;
 
 pub use condition::Condition;
 pub use error::{StoreError, StoreErrorKind};
+pub use limits::Limits;
+pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
     RequestKind, Standing, Unknown, Unreadable, Waiting, WaitingClearAll,
@@ -68,6 +77,8 @@ pub struct StoreOptions {
     pub rejected: KeepRejected,
     /// Where commits are counted.
     pub metrics: Arc<Metrics>,
+    /// How much the store may hold.
+    pub limits: Limits,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or

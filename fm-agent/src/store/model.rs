@@ -64,6 +64,16 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Whether it may bring something new to a controller.
+    pub(super) const fn raises_or_logs(&self) -> bool {
+        match self {
+            Self::Raise { .. } | Self::Log { .. } | Self::Replay { .. } => true,
+            Self::Clear { .. } | Self::ClearAll { .. } | Self::Drop { .. } => false,
+        }
+    }
+}
+
 /// What a clear does about alarms that this node does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {

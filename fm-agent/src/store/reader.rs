@@ -3,13 +3,17 @@
 //! Invariants: a read sees a committed state and holds nobody up; it runs on the blocking pool, never
 //! on a thread that serves sockets. A look that meets damage has the writer repair it, and looks once more.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
 
 use fm_common::{AlarmKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
+use super::limits::Limits;
+use super::meter::Meter;
 use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
 use super::writer::Repairs;
 use super::{healing, rejected, tables};
@@ -20,14 +24,46 @@ use crate::config::Domain;
 pub struct Reader {
     slot: Slot,
     repairs: Repairs,
+    meter: Arc<Meter>,
+    /// The database, and its WAL.
+    files: Arc<[PathBuf; 2]>,
+    limits: Limits,
 }
 
 /// The reading connection; none while the database is replaced.
 pub(super) type Slot = Arc<Mutex<Option<Connection>>>;
 
 impl Reader {
-    pub(super) fn new(slot: Slot, repairs: Repairs) -> Self {
-        Self { slot, repairs }
+    pub(super) fn new(slot: Slot, repairs: Repairs, path: &Path, meter: Arc<Meter>, limits: Limits) -> Self {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        Self { slot, repairs, meter, files: Arc::new([path.to_owned(), wal.into()]), limits }
+    }
+
+    /// The store's numbers.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// What the store may hold.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Bytes that the database and its WAL take now.
+    ///
+    /// # Errors
+    /// A state directory that cannot be looked at.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        self.files
+            .iter()
+            .map(|file| match fs::metadata(file) {
+                Ok(found) => Ok(found.len()),
+                // Before the first commit there is no WAL.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+                Err(error) => Err(StoreError::path("cannot look at", file, &error)),
+            })
+            .sum()
     }
 
     /// What this node holds of one alarm.
@@ -90,10 +126,16 @@ impl Reader {
         .await
     }
 
-    /// The uuid under which the controller of this domain holds an alarm, as far as this node knows.
-    pub async fn controller_uuid(&self, domain: Domain, key: AlarmKey) -> Result<Option<String>, StoreError> {
-        let kept = self.find(key).await?;
-        Ok(kept.filter(|kept| kept.domain == domain).and_then(|kept| kept.controller_uuid))
+    /// Whether a request of this domain still waits, and if so, the uuid under which the controller holds the
+    /// alarm with this key, as far as this node knows. A request that was begun, and waits when this is asked
+    /// afterwards, is not given up any more.
+    pub async fn still_waits(
+        &self,
+        domain: Domain,
+        seq: i64,
+        key: Option<AlarmKey>,
+    ) -> Result<Option<Option<String>>, StoreError> {
+        self.run(move |connection| tables::standing_of_waiting(connection, domain, seq, key.as_ref())).await
     }
 
     /// The refused requests after this place, in order, so many at most.
@@ -103,11 +145,9 @@ impl Reader {
 
     /// How much waits for a domain.
     pub async fn count_waiting(&self, domain: Domain) -> Result<Waiting, StoreError> {
+        let requests = self.meter.waiting(domain);
         self.run(move |connection| {
             let name = domain.name();
-            let requests: i64 =
-                connection
-                    .query_row("SELECT count(*) FROM request WHERE domain = ?1", [name], |row| row.get(0))?;
             let oldest: Option<i64> = connection
                 .query_row(
                     "SELECT taken_at FROM request WHERE domain = ?1 ORDER BY seq LIMIT 1",
@@ -119,7 +159,7 @@ impl Reader {
                 connection
                     .query_row("SELECT count(*) FROM rejected WHERE domain = ?1", [name], |row| row.get(0))?;
             Ok(Waiting {
-                requests: requests.unsigned_abs(),
+                requests,
                 oldest: oldest.map(Timestamp::from_micros),
                 rejected: rejected.unsigned_abs(),
             })

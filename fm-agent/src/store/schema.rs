@@ -13,6 +13,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::{StoreError, StoreErrorKind};
+use super::limits::WAL_BYTES;
+use super::space;
 use crate::config::Durability;
 
 /// One entry a version; never edit one that was released.
@@ -104,6 +106,28 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
+    -- The latest request about the same alarm in the same domain that waited when this one was taken.
+    ALTER TABLE request ADD COLUMN previous INTEGER;
+
+    -- Logs: how severe, from 0; what is least is given up first.
+    ALTER TABLE request ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+    UPDATE request SET rank = CASE json_extract(alarm, '$.severity')
+            WHEN 'warning' THEN 1 WHEN 'minor' THEN 2 WHEN 'major' THEN 3 WHEN 'critical' THEN 4 ELSE 0
+        END WHERE kind = 'log';
+    CREATE INDEX request_log ON request (rank, domain, seq) WHERE kind = 'log';
+    CREATE INDEX request_same_clear_all ON request (domain, entity, rule, seq) WHERE kind = 'clear_all';
+
+    -- Requests that a later one makes superfluous, and which one follows them about their alarm. What
+    -- waited before this table was is not in it.
+    CREATE TABLE superseded (
+        seq  INTEGER PRIMARY KEY,
+        next INTEGER NOT NULL       -- seq of a request
+    ) STRICT;
+
+    -- For filters on entities.
+    CREATE INDEX alarm_by_entity ON alarm (entity);
+",
+    "
     -- Which database this is. The table is written with each request, so each log that holds requests says it.
     INSERT INTO sqlite_sequence (name, seq) VALUES ('this database', random());
 ",
@@ -171,6 +195,7 @@ pub(super) fn build(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
+    space::prepare_empty(&connection)?;
     connection.pragma_update(None, "journal_mode", "off")?;
     connection.pragma_update(None, "synchronous", "off")?;
     migrate(&mut connection, 0)?;
@@ -185,7 +210,7 @@ pub(super) fn close_untouched(connection: Connection) -> Result<(), StoreError> 
 
 /// Refuses a schema that this program does not know yet.
 pub(super) fn refuse_newer(path: &Path, applied: i64) -> Result<(), StoreError> {
-    if applied <= known() {
+    if knows(applied) {
         return Ok(());
     }
     let reason = format!(
@@ -197,6 +222,11 @@ pub(super) fn refuse_newer(path: &Path, applied: i64) -> Result<(), StoreError> 
     Err(StoreError::new(StoreErrorKind::Newer, reason))
 }
 
+/// Whether this program knows the schema of this version.
+pub(super) fn knows(version: i64) -> bool {
+    version <= known()
+}
+
 fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
@@ -205,6 +235,7 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     set(connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
     check_owner(connection)?;
     let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    space::prepare_empty(connection)?;
     set(connection, "journal_mode", "wal".to_owned())?;
     // FULL flushes the WAL at each commit; NORMAL only at checkpoints, so a commit survives the
     // process and not the power.
@@ -216,8 +247,9 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     set(connection, "cache_size", -4096)?;
     set(connection, "temp_store", 2)?;
     // A WAL that grew under a backlog gives its space back at the next checkpoint.
-    set(connection, "journal_size_limit", 16 * 1024 * 1024)?;
+    set(connection, "journal_size_limit", i64::try_from(WAL_BYTES).unwrap_or(i64::MAX))?;
     migrate(connection, applied)?;
+    space::prepare(connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -247,7 +279,7 @@ fn migrate(connection: &mut Connection, applied: i64) -> Result<(), StoreError> 
 }
 
 /// Sets a pragma and makes sure that it holds.
-fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Result<(), StoreError> {
+pub(super) fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value>) -> Result<(), StoreError> {
     let wanted = wanted.into();
     connection.pragma_update(None, pragma, &wanted)?;
     let found: Value = connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;

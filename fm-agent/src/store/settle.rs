@@ -69,7 +69,7 @@ fn fall_back(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
         .query_map([from], |row| Ok(AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
     for key in cleared {
-        let seq = tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() })?;
+        let seq = tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() }, None)?;
         tables::put_cleared(connection, &key, seq)?;
     }
     connection.execute("DELETE FROM request WHERE domain = ?1 AND kind = 'clear_all'", [from])?;
@@ -120,7 +120,7 @@ fn hand_over(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
     for kept in waiting {
         let Standing::Raised(alarm) = &kept.standing else { continue };
         let kind = RequestKind::Raise { alarm: alarm.clone(), uuid: super::apply::uuid_of(alarm) };
-        let seq = tables::insert_request(connection, domain, &kind)?;
+        let seq = tables::insert_request(connection, domain, &kind, None)?;
         tables::put_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
     }
     Ok(())

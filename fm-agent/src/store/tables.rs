@@ -3,9 +3,11 @@
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::error::{StoreError, StoreErrorKind};
+use super::meter::Rank;
 use super::model::{Kept, Request, RequestKind, Standing, WaitingClearAll};
 use crate::config::Domain;
 
@@ -30,12 +32,18 @@ impl RequestKind {
     }
 }
 
-/// Appends a request and gives its place in the order.
+/// Appends a request and gives its place in the order. `previous` is the place of the latest request about
+/// the same alarm in its domain that waits.
 pub(super) fn insert_request(
     connection: &Connection,
     domain: Domain,
     kind: &RequestKind,
+    previous: Option<i64>,
 ) -> Result<i64, StoreError> {
+    let rank = match kind {
+        RequestKind::Log { alarm, .. } => Rank::of(&alarm.severity),
+        _ => Rank::ALL[0],
+    };
     let (key, uuid, alarm, rule) = match kind {
         RequestKind::Raise { alarm, uuid } | RequestKind::Log { alarm, uuid } => {
             (alarm.key(), uuid.as_str(), serde_json::to_string(alarm)?, "")
@@ -49,8 +57,8 @@ pub(super) fn insert_request(
     };
     connection
         .prepare_cached(
-            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, previous, rank)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             domain.name(),
@@ -60,7 +68,9 @@ pub(super) fn insert_request(
             uuid,
             alarm,
             rule,
-            Timestamp::now().as_micros()
+            Timestamp::now().as_micros(),
+            previous,
+            rank.number()
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -105,7 +115,42 @@ pub(super) fn find_request(
 /// Ends the wait of a request.
 pub(super) fn delete_request(connection: &Connection, seq: i64) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM request WHERE seq = ?1")?.execute([seq])?;
+    connection.prepare_cached("DELETE FROM superseded WHERE seq = ?1")?.execute([seq])?;
     Ok(())
+}
+
+/// How many requests wait for a domain. Looks at all of them: for the start.
+pub(super) fn count_requests(connection: &Connection, domain: Domain) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM request WHERE domain = ?1";
+    let count: i64 = connection.query_row(sql, [domain.name()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// The place of the last request that waits; 0 when none does.
+pub(super) fn last_request(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT ifnull(max(seq), 0) FROM request")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Whether a request still waits, and if so under which uuid the controller of its domain holds the alarm
+/// with this key.
+pub(super) fn standing_of_waiting(
+    connection: &Connection,
+    domain: Domain,
+    seq: i64,
+    key: Option<&AlarmKey>,
+) -> Result<Option<Option<String>>, StoreError> {
+    let waits: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM request WHERE seq = ?1)")?
+        .query_row([seq], |row| row.get(0))?;
+    let Some(key) = key.filter(|_| waits) else { return Ok(waits.then_some(None)) };
+    let standing: Option<Option<String>> = connection
+        .prepare_cached(
+            "SELECT controller_uuid FROM alarm WHERE alarm_id = ?1 AND entity = ?2 AND domain = ?3",
+        )?
+        .query_row([&key.alarm_id, &key.entity_instance_id, domain.name()], |row| row.get(0))
+        .optional()?;
+    Ok(Some(standing.flatten()))
 }
 
 /// The columns that [`kept`] reads.
@@ -183,8 +228,14 @@ pub(super) fn covered(
     entity: &str,
     rule: EntityMatch,
 ) -> Result<Vec<Place>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT alarm_id, entity, domain, pending FROM alarm")?;
-    let mut rows = statement.query([])?;
+    // What a filter covers begins with it, by either rule. The end of the range is exclusive; a BLOB is
+    // behind every text.
+    let mut statement = connection.prepare_cached(
+        "SELECT alarm_id, entity, domain, pending FROM alarm INDEXED BY alarm_by_entity
+         WHERE entity >= ?1 AND entity < ?2",
+    )?;
+    let end = behind(entity).map_or(Value::Blob(Vec::new()), Value::Text);
+    let mut rows = statement.query(params![entity, end])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         if row.get_ref(1)?.as_str().is_ok_and(|found| rule.covers(entity, found)) {
@@ -196,6 +247,16 @@ pub(super) fn covered(
         }
     }
     Ok(found)
+}
+
+/// The first text behind all that begin with this one; `None` if there is none.
+fn behind(prefix: &str) -> Option<String> {
+    let mut chars = prefix.chars();
+    let last = chars.next_back()?;
+    match (last..=char::MAX).nth(1) {
+        Some(next) => Some(format!("{}{next}", chars.as_str())),
+        None => behind(chars.as_str()),
+    }
 }
 
 /// An alarm of this node's view is cleared as soon as this request is delivered.
@@ -332,7 +393,7 @@ pub(super) fn domain(name: &str) -> Result<Domain, StoreError> {
     Domain::from_name(name).ok_or_else(|| damaged("a domain", name))
 }
 
-const fn rule_name(rule: EntityMatch) -> &'static str {
+pub(super) const fn rule_name(rule: EntityMatch) -> &'static str {
     match rule {
         EntityMatch::Component => "component",
         EntityMatch::Prefix => "prefix",

@@ -1,9 +1,12 @@
 //! Tests of the store, against real files. What they share is here.
 
+mod bounding;
 mod changes;
 mod commits;
+mod disk_full;
 mod files;
 mod healing;
+mod measure;
 mod model;
 mod property;
 mod recovery;
@@ -22,8 +25,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Batch, KeepRejected, Kept, Op, Outcome, Report, Request, RequestKind, Standing, Store, StoreError,
-    StoreOptions, Unknown,
+    Batch, KeepRejected, Kept, Limits, Op, Outcome, Report, Request, RequestKind, Standing, Store,
+    StoreError, StoreOptions, Unknown,
 };
 use crate::config::Domain::{Openstack, Platform};
 use crate::config::{Domain, Durability};
@@ -130,6 +133,7 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         max_events: 100,
         rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
         metrics: Arc::new(Metrics::new().unwrap()),
+        limits: Limits { max_bytes: 1 << 30, max_requests: 1_000_000, high_water: 1.0 },
     }
 }
 

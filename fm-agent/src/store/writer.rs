@@ -18,17 +18,22 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use fm_common::protocol::Token;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::apply::Apply;
+use super::bounds::{Bounds, Held};
 use super::error::{StoreError, StoreErrorKind};
+use super::limits::Limits;
+use super::meter::{Meter, Teller};
 use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
-use super::tokens::Tokens;
 use super::reader::Reader;
 use super::recover::Opened;
 use super::repair::Repairer;
-use super::{Condition, StoreOptions, deliveries, healing};
+use super::space::{Reserve, Tidy};
+use super::tokens::Tokens;
+use super::{Condition, DATABASE, StoreOptions, deliveries, healing, schema};
 use crate::config::Domain;
 use crate::metrics::Metrics;
 
@@ -52,6 +57,32 @@ enum Work {
     Repair(u64, StoreError),
     Flush,
     Stop,
+}
+
+impl Work {
+    /// What it is held to; reports are held to nothing, for they make room.
+    fn held(&self) -> Option<Held> {
+        match self {
+            Self::Batch(batch) if batch.ops.iter().all(|op| !op.raises_or_logs()) => Some(Held::ToClears),
+            Self::Batch(_) => Some(Held::ToSets),
+            Self::Heal(..) => Some(Held::ToClears),
+            Self::Report(_) | Self::Repair(..) | Self::Flush | Self::Stop => None,
+        }
+    }
+
+    /// How many requests it may add.
+    fn changes(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.ops.len() as u64,
+            Self::Heal(_, findings) => findings.len() as u64,
+            Self::Report(_) | Self::Repair(..) | Self::Flush | Self::Stop => 0,
+        }
+    }
+
+    /// Whether the last room on the disk is for it.
+    fn is_essential(&self) -> bool {
+        self.held() != Some(Held::ToSets)
+    }
 }
 
 impl Job {
@@ -90,24 +121,34 @@ impl Writer {
     ) -> Result<(Self, Reader), StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let here = options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
-        let tokens = Tokens::load(&opened.connection)?;
-        let (max_events, rejected) = (options.max_events, options.rejected);
+        let (connection, meter) = (opened.connection, Arc::new(Meter::default()));
+        let bounds = Bounds::load(&connection, &options.limits)?;
+        let reserve = Reserve::new(&options.state_dir)?;
+        meter.publish(&bounds.counts);
+        meter.set_disk_full(!reserve.is_held());
         let repairs = Repairs { jobs: jobs.downgrade(), done: Arc::default() };
         let repairer = Repairer::new(options, condition, repairs.clone(), opened.checked)?;
-        let reader = Reader::new(repairer.slot(), repairs);
-        let connection = opened.connection;
+        let path = options.state_dir.join(DATABASE);
+        let reader = Reader::new(repairer.slot(), repairs, &path, Arc::clone(&meter), options.limits);
         let thread = Thread {
+            tokens: Tokens::load(&connection)?,
+            reserve,
             connection,
             repairer,
             lock,
             queue,
             here,
-            max_events,
-            rejected,
+            max_events: options.max_events,
+            rejected: options.rejected,
+            limits: options.limits,
             wakes,
-            tokens,
+            bounds,
+            meter,
+            teller: Teller::default(),
+            tidy: Tidy::default(),
             metrics: Arc::clone(&options.metrics),
         };
+        thread.configure()?;
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -223,16 +264,28 @@ struct Thread {
     here: BTreeSet<Domain>,
     max_events: u32,
     rejected: KeepRejected,
+    limits: Limits,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
+    bounds: Bounds,
+    meter: Arc<Meter>,
+    teller: Teller,
+    tidy: Tidy,
+    reserve: Reserve,
     metrics: Arc<Metrics>,
 }
 
 impl Thread {
+    /// Lets the WAL grow no further than the reserve has room for.
+    fn configure(&self) -> Result<(), StoreError> {
+        let wal_pages = self.reserve.wal_pages(self.bounds.page_size());
+        schema::set(&self.connection, "wal_autocheckpoint", i64::try_from(wal_pages).unwrap_or(i64::MAX))
+    }
+
     fn run(mut self) {
         let mut stops = Vec::new();
         while stops.is_empty()
-            && let Some(first) = self.queue.blocking_recv()
+            && let Some(first) = self.next()
         {
             let mut jobs = Vec::new();
             let mut next = Some(first);
@@ -247,7 +300,8 @@ impl Thread {
                 }
                 next = if jobs.len() < MOST_IN_ONE_COMMIT { self.queue.try_recv().ok() } else { None };
             }
-            self.commit(jobs, true);
+            let failed = self.commit(jobs);
+            self.teller.tell(&self.meter, failed.as_ref(), Instant::now());
         }
         drop(self.repairer);
         let closed = close(self.connection);
@@ -260,56 +314,142 @@ impl Thread {
         }
     }
 
-    /// Has damage repaired that was seen when `seen` repairs had been done.
-    fn repair(&mut self, seen: u64, error: &StoreError) -> Result<(), StoreError> {
-        let repaired = self.repairer.repair(&mut self.connection, seen, error);
-        match Tokens::load(&self.connection) {
-            Ok(tokens) => self.tokens = tokens,
-            // Those that are known are better than none.
-            Err(error) => tracing::warn!(%error, "the calls that were taken cannot be read"),
+    /// Waits for the next job; meanwhile gives space back.
+    fn next(&mut self) -> Option<Job> {
+        loop {
+            match self.queue.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            match self.tidy.step(&self.connection) {
+                Ok(true) => {}
+                Ok(false) => return self.queue.blocking_recv(),
+                Err(error) => {
+                    tracing::debug!(%error, "the store cannot give space back now; it is tried again");
+                    return self.queue.blocking_recv();
+                }
+            }
         }
-        // Whoever delivers finds requests where there were none.
-        self.wakes.values().for_each(|wake| wake.notify_one());
-        repaired
     }
 
-    /// Commits and answers; damage is repaired once, and everything tried again.
-    fn commit(&mut self, mut jobs: Vec<Job>, repairs: bool) {
-        let mut woken = BTreeSet::new();
+    /// Commits and answers; gives the last failure.
+    fn commit(&mut self, jobs: Vec<Job>) -> Option<StoreError> {
+        if jobs.is_empty() {
+            return None;
+        }
+        if !self.reserve.is_held() {
+            if self.reserve.take_again() {
+                self.meter.set_disk_full(false);
+            } else {
+                return self.commit_essential(jobs);
+            }
+        }
+        self.commit_all(jobs)
+    }
+
+    /// Refuses what the rest of the room on the disk is not for, and commits the others.
+    fn commit_essential(&mut self, jobs: Vec<Job>) -> Option<StoreError> {
+        let (essential, refused): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| job.work.is_essential());
+        let error = StoreError::new(
+            StoreErrorKind::Full,
+            "the disk of the state directory is full: make room, then try again",
+        );
+        let failed = (!refused.is_empty()).then(|| error.clone());
+        self.refuse(refused, &error);
+        if essential.is_empty() { failed } else { self.commit_all(essential).or(failed) }
+    }
+
+    fn refuse(&self, jobs: Vec<Job>, error: &StoreError) {
+        if error.kind == StoreErrorKind::Full {
+            self.meter.count_refused_disk_full(jobs.len());
+        } else {
+            self.meter.count_failed(jobs.len());
+        }
+        for job in jobs {
+            job.answer(Err(error.clone()));
+        }
+    }
+
+    /// Commits; damage is repaired first, once, and everything tried again.
+    fn commit_all(&mut self, jobs: Vec<Job>) -> Option<StoreError> {
         let seen = self.repairer.done();
-                let begun = Instant::now();
-        match self.transaction(&jobs, &mut woken, repairs) {
+        let (jobs, error) = match self.try_commit(jobs, true) {
+            Ok(failed) => return failed,
+            Err(damaged) => damaged,
+        };
+        if let Err(failed) = self.repair(seen, &error) {
+            self.refuse(jobs, &failed);
+            return Some(failed);
+        }
+        match self.try_commit(jobs, false) {
+            Ok(failed) => failed,
+            Err((jobs, error)) => {
+                self.refuse(jobs, &error);
+                Some(error)
+            }
+        }
+    }
+
+    /// Has damage repaired that was seen when `seen` repairs had been done.
+    fn repair(&mut self, seen: u64, error: &StoreError) -> Result<(), StoreError> {
+        self.repairer.repair(&mut self.connection, seen, error)?;
+        self.tokens = Tokens::load(&self.connection)?;
+        self.bounds = Bounds::load(&self.connection, &self.limits)?;
+        self.meter.publish(&self.bounds.counts);
+        self.configure()?;
+        // Whoever delivers finds requests where there were none.
+        self.wakes.values().for_each(|wake| wake.notify_one());
+        Ok(())
+    }
+
+    /// Commits and answers; gives the last failure, or what damage was met, and the jobs that wait for its repair.
+    fn try_commit(
+        &mut self,
+        mut jobs: Vec<Job>,
+        repairs: bool,
+    ) -> Result<Option<StoreError>, (Vec<Job>, StoreError)> {
+        let mut woken = BTreeSet::new();
+        let counts = self.bounds.counts;
+        let begun = Instant::now();
+        let error = match self.transaction(&jobs, &mut woken, repairs) {
             Ok(results) => {
                 self.metrics.committed(jobs.len(), begun.elapsed());
                 self.tokens.keep_new();
+                self.meter.publish(&self.bounds.counts);
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
                     wake.notify_one();
                 }
                 for (job, result) in jobs.into_iter().zip(results) {
+                    if result.as_ref().is_err_and(|error| error.kind == StoreErrorKind::Limit) {
+                        self.meter.count_refused_at_limit();
+                    }
                     job.answer(result);
                 }
+                return Ok(None);
             }
-            Err(mut error) => {
-                self.tokens.forget_new();
-                if error.kind == StoreErrorKind::Full && jobs.len() > 1 {
-                    // Some of them may fit.
-                    let rest = jobs.split_off(jobs.len() / 2);
-                    self.commit(jobs, repairs);
-                    self.commit(rest, repairs);
-                    return;
-                }
-                if repairs && error.is_repairable() {
-                    match self.repair(seen, &error) {
-                        Ok(()) => return self.commit(jobs, false),
-                        Err(failed) => error = failed,
-                    }
-                }
-                tracing::error!(%error, requests = jobs.len(), "the store could not commit");
-                for job in jobs {
-                    job.answer(Err(error.clone()));
-                }
+            Err(error) => error,
+        };
+        self.tokens.forget_new();
+        self.bounds.counts = counts;
+        if repairs && error.is_repairable() {
+            return Err((jobs, error));
+        }
+        if error.kind == StoreErrorKind::Full {
+            if jobs.iter().any(|job| job.work.is_essential()) && self.reserve.let_go() {
+                self.meter.set_disk_full(true);
+                return Ok(self.commit_essential(jobs));
+            }
+            if jobs.len() > 1 {
+                // Some of them may fit.
+                let rest = jobs.split_off(jobs.len() / 2);
+                let failed = self.commit_all(jobs);
+                return Ok(self.commit_all(rest).or(failed));
             }
         }
+        self.refuse(jobs, &error);
+        Ok(Some(error))
     }
 
     /// One transaction; a result each, or the reason why nothing of it is kept.
@@ -322,17 +462,13 @@ impl Thread {
         if let Some(error) = self.repairer.closed() {
             return Err(error.clone());
         }
-        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Self { connection, bounds, tokens, here, max_events, rejected, .. } = self;
+        let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut changes =
+            Changes { bounds, tokens, here, max_events: *max_events, rejected: *rejected, woken };
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let applied = transaction.savepoint().map_err(StoreError::from).and_then(|savepoint| {
-                let mut apply =
-                    Apply { connection: &savepoint, here: &self.here, max_events: self.max_events, woken };
-                let (outcomes, token) = work(&mut apply, &self.tokens, self.rejected, &job.work)?;
-                savepoint.commit()?;
-                self.tokens.took(token);
-                Ok(outcomes)
-            });
+            let applied = changes.make(&mut transaction, &job.work);
             // SQLite ends a transaction by itself when the disk is full or fails: nothing of it is kept.
             // A savepoint after that would open, and commit, a transaction of its own.
             if transaction.is_autocommit() {
@@ -352,6 +488,64 @@ impl Thread {
     }
 }
 
+/// What jobs change, within a transaction.
+struct Changes<'a> {
+    bounds: &'a mut Bounds,
+    tokens: &'a mut Tokens,
+    here: &'a BTreeSet<Domain>,
+    max_events: u32,
+    rejected: KeepRejected,
+    woken: &'a mut BTreeSet<Domain>,
+}
+
+impl Changes<'_> {
+    /// Does one job, or nothing of it.
+    fn make(&mut self, transaction: &mut Transaction<'_>, work: &Work) -> Result<Vec<Outcome>, StoreError> {
+        let coming = work.changes();
+        if coming > 0 {
+            // On its own, so that what is given up for a job that fails makes room for the next.
+            self.guarded(transaction, |this, connection| this.bounds.relieve(connection, coming))?;
+        }
+        self.guarded(transaction, |this, connection| this.held_to_limits(connection, work))
+    }
+
+    /// Does something in a savepoint; when it fails, everything is as it was before.
+    fn guarded<T>(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        what: impl FnOnce(&mut Self, &Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let before = self.bounds.counts;
+        let savepoint = transaction.savepoint()?;
+        let done = what(self, &savepoint).and_then(|done| {
+            savepoint.commit()?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.bounds.counts = before;
+        }
+        done
+    }
+
+    fn held_to_limits(&mut self, connection: &Connection, job: &Work) -> Result<Vec<Outcome>, StoreError> {
+        let held = job.held();
+        let before = held.map(|_| self.bounds.level(connection)).transpose()?;
+        let mut apply = Apply {
+            connection,
+            here: self.here,
+            max_events: self.max_events,
+            woken: self.woken,
+            counts: &mut self.bounds.counts,
+        };
+        let (outcomes, token) = work(&mut apply, self.tokens, self.rejected, job)?;
+        if let Some((held, before)) = held.zip(before) {
+            self.bounds.hold(connection, before, job.changes(), held)?;
+        }
+        self.tokens.took(token);
+        Ok(outcomes)
+    }
+}
+
 /// Does one job. Gives its outcomes and the token that is taken with them.
 fn work(
     apply: &mut Apply<'_>,
@@ -362,7 +556,9 @@ fn work(
     let batch = match work {
         Work::Batch(batch) => batch,
         Work::Report(report) => {
-            deliveries::report(apply.connection, report, rejected)?;
+            if let Some(domain) = deliveries::report(apply.connection, report, rejected)? {
+                apply.counts.left(domain);
+            }
             return Ok((Vec::new(), None));
         }
         Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),

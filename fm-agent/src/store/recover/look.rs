@@ -8,14 +8,12 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::super::error::StoreError;
-use super::super::schema::APPLICATION_ID;
+use super::super::schema::{self, APPLICATION_ID};
 use super::quarantine::beside;
 use super::wal::{self, Contents, PAGE_HEADER};
 
 /// What SQLite takes for a page size when nothing else is said.
 const USUAL_PAGE_SIZE: usize = 4096;
-/// Schemas before this one were written without the application's number.
-const FIRST_WITH_ID: u32 = 3;
 
 /// What is at the database's path.
 #[derive(Debug)]
@@ -92,7 +90,8 @@ fn whose(head: &[u8; PAGE_HEADER]) -> What {
     let (version, application) = (word(60), word(68));
     match application {
         APPLICATION_ID => What::Ours { version },
-        0 if version < FIRST_WITH_ID => What::Ours { version },
+        // The first schemas were written without the application's number; whose tables they are is looked at later.
+        0 if schema::knows(i64::from(version)) => What::Ours { version },
         other => What::Foreign(other),
     }
 }

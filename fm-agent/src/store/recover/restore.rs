@@ -51,6 +51,12 @@ pub(in super::super) fn restore(connection: &Connection, place: Place) -> Result
         leave_out(connection)?;
     }
     requests(connection, place, &mut restored)?;
+    // What made a request superfluous must be there.
+    connection.execute(
+        "DELETE FROM superseded
+         WHERE seq NOT IN (SELECT seq FROM request) OR next NOT IN (SELECT seq FROM request)",
+        [],
+    )?;
     if place == Place::Same {
         // All that waits may have been sent.
         connection.execute(
@@ -119,7 +125,7 @@ fn requests(connection: &Connection, place: Place, restored: &mut Restored) -> R
                 RequestKind::Raise { alarm: alarm.clone(), uuid }
             }
         };
-        let mut seq = tables::insert_request(connection, kept.domain, &kind)?;
+        let mut seq = tables::insert_request(connection, kept.domain, &kind, None)?;
         if let (Place::Same, Some(before)) = (place, pending)
             && tables::find_request(connection, before)?.is_none()
         {

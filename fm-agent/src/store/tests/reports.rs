@@ -13,10 +13,16 @@ async fn a_delivered_raise_stands_under_the_controllers_uuid() {
         let kept = bed.find("1").await.unwrap();
         assert_eq!(kept.controller_uuid, Some(uuid.clone()));
         assert!(!kept.pending && kept.standing == Standing::Raised(Box::new(fault)));
-        let reader = &bed.store().reader;
-        assert_eq!(reader.controller_uuid(Platform, key("1")).await.unwrap(), Some(uuid));
-        assert_eq!(reader.controller_uuid(Openstack, key("1")).await.unwrap(), None);
         assert!(bed.queue(Platform).await.is_empty());
+        // The next request about it is told.
+        bed.one(clear("1", Unknown::Tell)).await;
+        let seq = bed.waiting(Platform).await[0].seq;
+        let told = async |domain, key| bed.store().reader.still_waits(domain, seq, key).await.unwrap();
+        assert_eq!(told(Platform, Some(key("1"))).await, Some(Some(uuid)));
+        assert_eq!(told(Openstack, Some(key("1"))).await, Some(None), "held in the other domain");
+        assert_eq!(told(Platform, None).await, Some(None));
+        bed.done(Platform, None).await;
+        assert_eq!(told(Platform, Some(key("1"))).await, None, "it waits no more");
     }
 }
 
