@@ -118,7 +118,8 @@ fn one_request_that_cannot_be_read_holds_up_nothing() {
     node.client.set(Alarm { alarm_state: AlarmState::Log, ..alarm("host=log") }).unwrap();
     node.kill();
     let connection = Connection::open(database(&node)).unwrap();
-    let spoilt = "UPDATE request SET alarm = CAST(x'7B22FF' AS TEXT) WHERE entity IN ('host=c0003', 'host=log')";
+    let spoilt =
+        "UPDATE request SET alarm = CAST(x'7B22FF' AS TEXT) WHERE entity IN ('host=c0003', 'host=log')";
     assert_eq!(connection.execute(spoilt, []).unwrap(), 2);
     drop(connection);
     sim.remove_fault(fault).unwrap();
@@ -197,12 +198,9 @@ fn a_state_directory_or_a_database_that_may_not_be_written() {
     own(&state);
     fs::read_dir(&state).unwrap().for_each(|entry| own(&entry.unwrap().path()));
     let lock = state.join("fm-agent.lock");
-    for (what, mode, named) in [
-        (&path, 0o400, &path),
-        (&lock, 0o400, &lock),
-        (&state, 0o500, &state),
-        (&state, 0o000, &state),
-    ] {
+    for (what, mode, named) in
+        [(&path, 0o400, &path), (&lock, 0o400, &lock), (&state, 0o500, &state), (&state, 0o000, &state)]
+    {
         let before = fs::metadata(what).unwrap().permissions();
         if *what == state && mode == 0o500 {
             // Nothing can be made in it any more.
@@ -245,7 +243,8 @@ fn on_a_small_disk(node: &mut Node, size: &str, then: &str) {
         state.display(),
         prepared.display(),
     );
-    let log = File::options().create(true).append(true).open(node.socket().with_file_name("agent.log")).unwrap();
+    let log =
+        File::options().create(true).append(true).open(node.socket().with_file_name("agent.log")).unwrap();
     command.args(["sh", "-c", &script, "sh"]).arg(original.get_program()).args(original.get_args());
     node.run_command(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log));
 }

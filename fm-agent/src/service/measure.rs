@@ -30,7 +30,8 @@ impl Service {
         }
         let quarantines = self.store.condition().quarantines();
         self.metrics
-            .text(&domains, StoreState { quarantines, ..StoreState::default() }).map_err(|error| error.to_string())
+            .text(&domains, StoreState { quarantines, ..StoreState::default() })
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -6,8 +6,7 @@ use std::path::Path;
 use rusqlite::{ErrorCode, ffi};
 
 /// What to do about a file or directory that may not be written.
-const MAKE_WRITABLE: &str =
-    "; make the state directory and its files writable for the user that runs the agent, or set agent.state_dir";
+const MAKE_WRITABLE: &str = "; make the state directory and its files writable for the user that runs the agent, or set agent.state_dir";
 
 /// What follows from a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +62,15 @@ impl StoreError {
 
     /// What follows from a failure of SQLite.
     pub(super) fn from_sqlite(error: &rusqlite::Error) -> StoreErrorKind {
-        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
         if matches!(
             error,
-            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
         ) {
             return StoreErrorKind::Unreadable;
         }

@@ -175,7 +175,8 @@ pub(super) fn open_alone(path: &Path) -> Result<Connection, StoreError> {
         }
     }
     uri.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let opened = Connection::open_with_flags(uri, flags).map_err(StoreError::from).and_then(|connection| {
         check_owner(&connection)?;
         Ok(connection)
@@ -256,14 +257,21 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
 
 /// A database that others made is none of this application's, whatever its version says.
 fn check_owner(connection: &Connection) -> Result<(), StoreError> {
-    let tables: i64 = connection.query_row(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
     let ours: i64 = connection.query_row(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('request', 'settled')", [], |row| row.get(0))?;
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('request', 'settled')",
+        [],
+        |row| row.get(0),
+    )?;
     if tables == 0 || ours == 2 {
         return Ok(());
     }
-    Err(StoreError::new(StoreErrorKind::Damaged, "it is a database of something else: the store's tables are not in it"))
+    Err(StoreError::new(
+        StoreErrorKind::Damaged,
+        "it is a database of something else: the store's tables are not in it",
+    ))
 }
 
 /// Applies the migrations after the first `applied`.

@@ -101,7 +101,11 @@ pub(super) fn keep_raw(
     row: &Row<'_>,
     reason: &str,
 ) -> Result<(), StoreError> {
-    tracing::error!(table, reason, "a row in the store cannot be read; it is kept among the rejected requests");
+    tracing::error!(
+        table,
+        reason,
+        "a row in the store cannot be read; it is kept among the rejected requests"
+    );
     let now = Timestamp::now().as_micros();
     let column = |name: &str| -> ValueRef<'_> { row.get_ref(name).unwrap_or(ValueRef::Null) };
     let sql = format!(

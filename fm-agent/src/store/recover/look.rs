@@ -55,8 +55,7 @@ pub(super) fn look(path: &Path) -> Result<Look, StoreError> {
     let head: Option<[u8; PAGE_HEADER]> = head.try_into().ok().or_else(|| None);
     let page_size = head.as_ref().map_or(USUAL_PAGE_SIZE, page_size);
     let log = beside(path, "-wal");
-    let wal =
-        wal::read(&log, page_size).map_err(|error| StoreError::path("cannot read", &log, &error))?;
+    let wal = wal::read(&log, page_size).map_err(|error| StoreError::path("cannot read", &log, &error))?;
     let length = path.metadata().map_or(0, |found| found.len());
     let what = match (length, &head, &wal.first_page) {
         (0, _, None) if wal.commits + wal.passed_over == 0 => What::Nothing,
@@ -83,7 +82,8 @@ fn page_size(head: &[u8; PAGE_HEADER]) -> usize {
 }
 
 fn whose(head: &[u8; PAGE_HEADER]) -> What {
-    let word = |place: usize| u32::from_be_bytes([head[place], head[place + 1], head[place + 2], head[place + 3]]);
+    let word =
+        |place: usize| u32::from_be_bytes([head[place], head[place + 1], head[place + 2], head[place + 3]]);
     if !head.starts_with(b"SQLite format 3\0") {
         return What::NoDatabase;
     }

@@ -54,11 +54,7 @@ pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the database for writing; one that is damaged is salvaged first.
-pub(super) fn open(
-    path: &Path,
-    durability: Durability,
-    condition: &Condition,
-) -> Result<Opened, StoreError> {
+pub(super) fn open(path: &Path, durability: Durability, condition: &Condition) -> Result<Opened, StoreError> {
     let files = Files::of(path);
     if let Some(damaged) = files.resume()? {
         condition.quarantined();
@@ -111,7 +107,8 @@ fn prepare(files: &Files, looked: &Look, condition: &Condition) -> Result<bool, 
     let database = &files.database;
     match &looked.what {
         What::Nothing => {
-            create(database).map_err(|error| StoreError::path("cannot make the database", database, &error))?;
+            create(database)
+                .map_err(|error| StoreError::path("cannot make the database", database, &error))?;
             return Ok(false);
         }
         What::NoDatabase => {
@@ -177,7 +174,8 @@ fn open_checked(
 
 /// Whether the log says that it belongs to another database than the one it is beside.
 fn is_of_another(files: &Files) -> Result<bool, StoreError> {
-    let identity = |opened: Result<Connection, StoreError>| match opened.and_then(|it| schema::identity(&it)) {
+    let identity = |opened: Result<Connection, StoreError>| match opened.and_then(|it| schema::identity(&it))
+    {
         Ok(found) => Ok(found),
         // Damage is found by the check.
         Err(error) if matches!(error.kind, StoreErrorKind::Damaged | StoreErrorKind::Io) => Ok(None),
@@ -216,7 +214,9 @@ fn replace(files: &Files, wrong: &str, condition: &Condition) -> Result<(), Stor
             Err(error) => {
                 files.clean()?;
                 // Room is made by what is worth least.
-                if error.kind == StoreErrorKind::Full && files.prune(files.kept()?.len().saturating_sub(1))? > 0 {
+                if error.kind == StoreErrorKind::Full
+                    && files.prune(files.kept()?.len().saturating_sub(1))? > 0
+                {
                     continue;
                 }
                 let reason = format!(

@@ -76,7 +76,8 @@ fn alarms(connection: &Connection) -> Result<u64, StoreError> {
         [],
     )?;
     if made > 0 {
-        let mut statement = connection.prepare("SELECT seq FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
+        let mut statement =
+            connection.prepare("SELECT seq FROM request WHERE kind = 'clear_all' ORDER BY seq")?;
         let clear_alls: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         for seq in clear_alls {
             let Some((domain, request)) = tables::find_request(connection, seq)? else { continue };
@@ -100,7 +101,8 @@ fn leave_out(connection: &Connection) -> Result<(), StoreError> {
         |row| row.get(0),
     )?;
     connection.execute("DELETE FROM sqlite_sequence WHERE name = 'request'", [])?;
-    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('request', ?1)", [last + LEFT_OUT])?;
+    connection
+        .execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('request', ?1)", [last + LEFT_OUT])?;
     Ok(())
 }
 

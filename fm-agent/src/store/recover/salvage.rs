@@ -84,7 +84,9 @@ pub(super) fn salvage(files: &Files) -> Result<Salvaged, StoreError> {
 
 fn copy_all(from: &Connection, into: &Connection, salvaged: &mut Salvaged) -> Result<(), StoreError> {
     let names: Vec<String> = into
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+        )?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for name in names {

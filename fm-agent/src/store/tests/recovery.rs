@@ -41,7 +41,8 @@ impl Killed {
     fn damaged(&self) -> Vec<String> {
         let names = fs::read_dir(self.directory.path()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut damaged: Vec<String> = names.filter(|name| name.contains(".damaged-") && !name.ends_with("-wal")).collect();
+        let mut damaged: Vec<String> =
+            names.filter(|name| name.contains(".damaged-") && !name.ends_with("-wal")).collect();
         damaged.sort();
         damaged
     }
@@ -61,9 +62,12 @@ async fn killed(with_log: bool) -> Killed {
     for round in 0..3 {
         let ops = (0..200).map(|number| raise(Platform, &alarm(&format!("{round}.{number:03}"), "hot")));
         bed.all(ops.collect()).await;
-        bed.all((0..20).map(|number| raise(Platform, &long(&format!("long.{round}.{number}")))).collect()).await;
-        bed.all((0..100).map(|number| raise(Openstack, &alarm(&format!("o.{round}.{number}"), "hot"))).collect())
+        bed.all((0..20).map(|number| raise(Platform, &long(&format!("long.{round}.{number}")))).collect())
             .await;
+        bed.all(
+            (0..100).map(|number| raise(Openstack, &alarm(&format!("o.{round}.{number}"), "hot"))).collect(),
+        )
+        .await;
         for number in 0..60 {
             let op = clear(&format!("{round}.{number:03}"), Unknown::Tell);
             let mut token = [round; 16];
@@ -82,7 +86,8 @@ async fn killed(with_log: bool) -> Killed {
     }
     bed.report(Report::Begun { domain: Platform, up_to: 100 }).await;
     // Alarms that were held and are cleared are remembered.
-    bed.all((60..120).map(|number| clear(&format!("0.{number:03}"), Unknown::Deliver(Platform))).collect()).await;
+    bed.all((60..120).map(|number| clear(&format!("0.{number:03}"), Unknown::Deliver(Platform))).collect())
+        .await;
     let database = bed.database();
     let checkpointed: i64 =
         database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
@@ -121,7 +126,8 @@ async fn goes_on(bed: &Bed) {
 /// Every page of the database and what it is for: table or index, and whether inner, leaf or overflow.
 fn pages(path: &std::path::Path) -> BTreeMap<(String, String), Vec<u64>> {
     let database = Connection::open(path).unwrap();
-    let mut statement = database.prepare("SELECT name, pagetype, pageno FROM dbstat ORDER BY pageno").unwrap();
+    let mut statement =
+        database.prepare("SELECT name, pagetype, pageno FROM dbstat ORDER BY pageno").unwrap();
     let mut pages: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?))).unwrap();
     for row in rows {
@@ -137,10 +143,23 @@ async fn a_damaged_page_of_every_table_and_index() {
     let pages = pages(&whole.path("fm-agent.db"));
     let kinds: Vec<String> = pages.keys().map(|(name, kind)| format!("{name} {kind}")).collect();
     for wanted in [
-        "request internal", "request leaf", "request overflow", "request_by_domain internal",
-        "request_by_domain leaf", "alarm internal", "alarm leaf", "alarm overflow", "rejected leaf",
-        "rejected internal", "event leaf", "token leaf", "begun leaf", "settled leaf", "cleared leaf",
-        "request_clear_all leaf", "sqlite_sequence leaf",
+        "request internal",
+        "request leaf",
+        "request overflow",
+        "request_by_domain internal",
+        "request_by_domain leaf",
+        "alarm internal",
+        "alarm leaf",
+        "alarm overflow",
+        "rejected leaf",
+        "rejected internal",
+        "event leaf",
+        "token leaf",
+        "begun leaf",
+        "settled leaf",
+        "cleared leaf",
+        "request_clear_all leaf",
+        "sqlite_sequence leaf",
     ] {
         assert!(kinds.iter().any(|kind| kind == wanted), "{wanted} is not among {kinds:?}");
     }
@@ -207,7 +226,11 @@ async fn damage_that_a_write_meets_is_repaired_before_the_answer() {
         assert!(matches!(taken, Outcome::Raised(_)));
         assert_eq!(bed.store().condition().quarantines(), 1, "{name}");
         let after = bed.queue(Platform).await;
-        assert_eq!((&after[..after.len() - 1], &*after[after.len() - 1]), (&*before, "raise new hot"), "{name}");
+        assert_eq!(
+            (&after[..after.len() - 1], &*after[after.len() - 1]),
+            (&*before, "raise new hot"),
+            "{name}"
+        );
         // Places in the order are never given twice, whatever was lost.
         let places: Vec<i64> = bed.waiting(Platform).await.iter().map(|request| request.seq).collect();
         assert!(places[places.len() - 1] > places[places.len() - 2] + 100_000);
@@ -358,7 +381,9 @@ async fn a_log_of_another_database() {
     let foreign = TempDir::new().unwrap();
     let path = foreign.path().join("other.db");
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch("PRAGMA journal_mode = wal; PRAGMA application_id = 77; CREATE TABLE t (a)").unwrap();
+    connection
+        .execute_batch("PRAGMA journal_mode = wal; PRAGMA application_id = 77; CREATE TABLE t (a)")
+        .unwrap();
     let foreign_log = fs::read(foreign.path().join("other.db-wal")).unwrap();
     let other = killed(true).await;
     let others_log = fs::read(other.path("fm-agent.db-wal")).unwrap();
@@ -417,7 +442,9 @@ async fn what_is_no_database_or_another_applications_is_moved_aside_whole() {
     for bytes in [
         text,
         b"short".to_vec(),
-        other("PRAGMA application_id = 77; CREATE TABLE request (seq INTEGER PRIMARY KEY); CREATE TABLE settled (a)"),
+        other(
+            "PRAGMA application_id = 77; CREATE TABLE request (seq INTEGER PRIMARY KEY); CREATE TABLE settled (a)",
+        ),
         other("CREATE TABLE t (a)"),
         other("CREATE TABLE t (a); PRAGMA user_version = 99"),
     ] {
@@ -494,8 +521,12 @@ async fn damaged_databases_are_kept_but_not_for_ever() {
 async fn a_request_that_cannot_be_read_stops_no_other_and_its_alarm_is_delivered() {
     let mut bed = Bed::delivering();
     let long = alarm("2", "hot");
-    bed.all(vec![raise(Platform, &alarm("1", "hot")), raise(Platform, &long), log(Platform, &alarm("3", "rebooted"))])
-        .await;
+    bed.all(vec![
+        raise(Platform, &alarm("1", "hot")),
+        raise(Platform, &long),
+        log(Platform, &alarm("3", "rebooted")),
+    ])
+    .await;
     bed.one(raise(Platform, &alarm("4", "hot"))).await;
     let spoil = "UPDATE request SET alarm = CAST(x'7B22FF' AS TEXT) WHERE alarm_id IN ('2', '3')";
     for start in [false, true] {
@@ -534,7 +565,10 @@ async fn an_alarm_of_the_view_that_cannot_be_read_is_set_aside() {
     assert_eq!(bed.find("1").await, None);
     assert_eq!(raised(bed.find("2").await).reason_text, "hot");
     assert_eq!(bed.store().condition().unreadable(), 2);
-    assert_eq!(bed.one(raise(Platform, &alarm("1", "again"))).await, bed.one(raise(Platform, &alarm("1", "again"))).await);
+    assert_eq!(
+        bed.one(raise(Platform, &alarm("1", "again"))).await,
+        bed.one(raise(Platform, &alarm("1", "again"))).await
+    );
     assert_eq!(bed.queue(Platform).await, ["raise 2 hot", "raise 1 again"]);
     assert_eq!(bed.store().reader.rejected(0, 10).await.unwrap().len(), 2);
 }
