@@ -11,7 +11,7 @@ use fm_rest_sim::{Fault, FaultKind, Sim};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::{Node, alarm, code, controller, domain, events, key, standing};
+use crate::support::{Node, alarm, code, controller, domain, events, key, standing, wait_for};
 
 fn database(node: &Node) -> PathBuf {
     node.state_dir().join("fm-agent.db")
@@ -296,7 +296,7 @@ fn a_disk_that_gets_full_and_has_room_again() {
     sim.remove_fault(fault).unwrap();
     delivered_in_order(&sim, &node, &entities);
     fs::remove_file(inside(&node).join("ballast")).unwrap();
-    node.client.set(long("host=g")).unwrap();
+    wait_for("room", || node.client.set(long("host=g")).is_ok());
     entities.push("host=g".to_owned());
     delivered_in_order(&sim, &node, &entities);
     assert_eq!(status(&node, "quarantines"), 0);
@@ -308,13 +308,15 @@ fn a_start_on_a_full_disk() {
     let (mut node, fault, mut entities) = waiting(&sim, 100);
     node.kill();
     let fill = "(cat /dev/zero > ballast 2>/dev/null || true)";
-    on_a_small_disk(&mut node, "3m", fill);
+    on_a_small_disk(&mut node, "12m", fill);
+    // What is left of the reserve of an earlier run is used up.
+    entities.extend(set_until_full(&node));
     assert_eq!(code(node.client.set(long("host=none"))), ErrorCode::NotEnoughSpace);
     assert_eq!(node.client.get(key(&entities[0])).unwrap().entity_instance_id, entities[0]);
     sim.remove_fault(fault).unwrap();
     delivered_in_order(&sim, &node, &entities);
     fs::remove_file(inside(&node).join("ballast")).unwrap();
-    node.client.set(long("host=g")).unwrap();
+    wait_for("room", || node.client.set(long("host=g")).is_ok());
     entities.push("host=g".to_owned());
     delivered_in_order(&sim, &node, &entities);
 }
@@ -328,10 +330,12 @@ fn damage_on_a_full_disk_is_left_as_it_is() {
     let path = database(&node);
     spoil(&path, pages(&path, "request_by_domain", "leaf")[0]);
     let state = node.state_dir();
+    // With the reserve there would be room.
+    fs::remove_file(state.join("fm-agent.reserve")).unwrap();
     let original = node.command();
     let script = format!(
         "cp -a '{0}' '{0}.prepared' && mount -t tmpfs -o size=3m none '{0}' && cp -a '{0}.prepared/.' '{0}' \
-         && cd '{0}' && (cat /dev/zero > ballast 2>/dev/null || true) && cd / && \"$@\"; \
+         && cd '{0}' && (cat /dev/zero > ballast 2>/dev/null || true) && cd / && timeout 60 \"$@\"; \
          cmp '{0}/fm-agent.db' '{0}.prepared/fm-agent.db' && ls '{0}'",
         state.display()
     );

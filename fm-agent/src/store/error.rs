@@ -75,7 +75,8 @@ impl StoreError {
             return StoreErrorKind::Unreadable;
         }
         match (error.sqlite_error_code(), error.sqlite_extended_error_code()) {
-            (Some(ErrorCode::DiskFull), _) => StoreErrorKind::Full,
+            // The index of the log has no room either.
+            (Some(ErrorCode::DiskFull), _) | (_, Some(ffi::SQLITE_IOERR_SHMSIZE)) => StoreErrorKind::Full,
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
             // A disk that cannot give a page back is to the database what a page of garbage is.
             | (_, Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS)) => {

@@ -111,7 +111,12 @@ impl Store {
         recover::refuse_newer(&path)?;
         sign(&mut lock, directory)?;
         let condition = Arc::new(Condition::default());
-        recover::open(&path, options.durability, &condition)
+        let open = || recover::open(&path, options.durability, &condition);
+        open()
+            .or_else(|error| {
+                let has_room_now = error.kind == StoreErrorKind::Full && space::give_up_reserve(directory);
+                if has_room_now { open() } else { Err(error) }
+            })
             .and_then(|opened| Self::start(options, opened, lock, condition))
             .map_err(|error| error.at(&path))
     }
