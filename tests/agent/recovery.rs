@@ -286,7 +286,7 @@ fn set_until_full(node: &Node) -> Vec<String> {
 fn a_disk_that_gets_full_and_has_room_again() {
     let sim = controller();
     let mut node = Node::prepare(&domain("platform", &sim, "labrador"));
-    on_a_small_disk(&mut node, "8m", "true");
+    on_a_small_disk(&mut node, "32m", "true");
     let fault = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
     let mut entities = set_until_full(&node);
     fill(&inside(&node));
@@ -335,7 +335,7 @@ fn damage_on_a_full_disk_is_left_as_it_is() {
     let original = node.command();
     let script = format!(
         "cp -a '{0}' '{0}.prepared' && mount -t tmpfs -o size=3m none '{0}' && cp -a '{0}.prepared/.' '{0}' \
-         && cd '{0}' && (cat /dev/zero > ballast 2>/dev/null || true) && cd / && timeout 60 \"$@\"; \
+         && cd '{0}' && (cat /dev/zero > ballast 2>/dev/null || truncate -s -128K ballast) && cd / && timeout 60 \"$@\"; \
          cmp '{0}/fm-agent.db' '{0}.prepared/fm-agent.db' && ls '{0}'",
         state.display()
     );

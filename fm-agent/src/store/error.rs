@@ -114,6 +114,7 @@ impl From<rusqlite::Error> for StoreError {
         let kind = Self::from_sqlite(&error);
         let advice = match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => MAKE_WRITABLE,
+            _ if kind == StoreErrorKind::Full => "; make room on the disk of the state directory",
             _ => "",
         };
         Self::new(kind, format!("store: {error}{advice}"))

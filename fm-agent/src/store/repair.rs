@@ -46,9 +46,18 @@ impl Repairer {
     ) -> Result<Self, StoreError> {
         let path = options.state_dir.join(DATABASE);
         let slot: Slot = Arc::new(Mutex::new(Some(schema::open_reader(&path)?)));
-        let checker = if checked { None } else { Some(check(&path, repairs.clone())?) };
+        let beside = if checked { None } else { Some(check(&path, repairs.clone())?) };
         let durability = options.durability;
-        Ok(Self { path, durability, slot, condition, repairs, checker, not_before: None, closed: None })
+        Ok(Self {
+            path,
+            durability,
+            slot,
+            condition,
+            repairs,
+            checker: beside,
+            not_before: None,
+            closed: None,
+        })
     }
 
     /// Where readers find their connection.

@@ -171,7 +171,8 @@ pub(super) fn open_alone(path: &Path) -> Result<Connection, StoreError> {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
             uri.push(char::from(*byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            uri.push('%');
+            uri.push_str(&hex(*byte));
         }
     }
     uri.push_str("?immutable=1");
@@ -182,6 +183,10 @@ pub(super) fn open_alone(path: &Path) -> Result<Connection, StoreError> {
         Ok(connection)
     });
     opened.map_err(|error| named(path, &error))
+}
+
+fn hex(byte: u8) -> String {
+    format!("{byte:02X}")
 }
 
 /// The number that tells this database from others; those of early schemas have none.

@@ -52,7 +52,7 @@ pub(super) fn look(path: &Path) -> Result<Look, StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let head: Option<[u8; PAGE_HEADER]> = head.try_into().ok().or_else(|| None);
+    let head: Option<[u8; PAGE_HEADER]> = head.try_into().ok();
     let page_size = head.as_ref().map_or(USUAL_PAGE_SIZE, page_size);
     let log = beside(path, "-wal");
     let wal = wal::read(&log, page_size).map_err(|error| StoreError::path("cannot read", &log, &error))?;

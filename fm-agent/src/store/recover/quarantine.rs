@@ -16,6 +16,9 @@ use super::super::error::StoreError;
 /// same; each can be as large as the backlog of a long outage.
 pub(in super::super) const KEPT: usize = 3;
 
+/// Names that are tried for one second.
+const KEPT_IN_A_SECOND: usize = 1000;
+
 /// The files of a database at `path`.
 pub(super) struct Files {
     pub(super) database: PathBuf,
@@ -101,7 +104,7 @@ impl Files {
             _ => beside(&self.database, &format!(".damaged-{now}Z.{number}")),
         };
         let free = |path: &PathBuf| !exists(path) && !exists(&beside(path, "-wal"));
-        (0..).map(name).find(free).unwrap_or_else(|| name(0))
+        (0..=KEPT_IN_A_SECOND).map(name).find(free).unwrap_or_else(|| name(0))
     }
 
     /// The damaged databases that are kept, oldest first, without the endings of the files beside them.

@@ -50,7 +50,7 @@ impl Killed {
     /// Writes garbage over a page.
     fn spoil(&self, page: u64) {
         let file = fs::File::options().write(true).open(self.path("fm-agent.db")).unwrap();
-        file.write_all_at(&[0xA5; PAGE as usize], (page - 1) * PAGE).unwrap();
+        file.write_all_at(&[0xA5; 4096], (page - 1) * PAGE).unwrap();
     }
 }
 
@@ -203,7 +203,7 @@ fn spoil_in_use(bed: &Bed, name: &str, kind: &str) {
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
     for page in &pages(&path)[&(name.to_owned(), kind.to_owned())] {
-        file.write_all_at(&[0xA5; PAGE as usize], (page - 1) * PAGE).unwrap();
+        file.write_all_at(&[0xA5; 4096], (page - 1) * PAGE).unwrap();
     }
     // Every connection forgets what it has in memory when another one has written.
     database.execute("INSERT OR REPLACE INTO begun VALUES ('openstack', 0)", []).unwrap();
@@ -541,8 +541,8 @@ async fn a_request_that_cannot_be_read_stops_no_other_and_its_alarm_is_delivered
         assert_eq!((&*raw.texts[0], &*raw.texts[1], &*raw.texts[3]), ("raise", "2", "{\"\u{FFFD}"));
         assert!(rejected[0].answer.starts_with("unreadable: "), "{}", rejected[0].answer);
         if !start {
-            let log = rejected[1].request.as_ref().unwrap_err();
-            assert_eq!((rejected.len(), &*log.texts[0]), (2, "log"));
+            let lost = rejected[1].request.as_ref().unwrap_err();
+            assert_eq!((rejected.len(), &*lost.texts[0]), (2, "log"));
         }
         // It can be dropped, and not replayed.
         let replayed = bed.try_submit(None, vec![Op::Replay { seq: raw.seq }]).await;
