@@ -9,6 +9,7 @@
 
 mod admin;
 mod bad_days;
+mod bounded;
 mod healing;
 mod input;
 mod lifecycle;

@@ -25,7 +25,10 @@ fn status(node: &Node, counter: &str) -> u64 {
 /// The damaged databases that were kept.
 fn damaged(node: &Node) -> Vec<PathBuf> {
     let paths = fs::read_dir(node.state_dir()).unwrap().map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.to_string_lossy().contains(".damaged-20")).collect()
+    let mut kept: Vec<PathBuf> =
+        paths.filter(|path| path.to_string_lossy().contains(".damaged-20")).collect();
+    kept.sort();
+    kept
 }
 
 /// A node whose controller is away, with this many alarms that wait.

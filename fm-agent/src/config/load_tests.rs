@@ -123,11 +123,24 @@ fn a_controller_can_be_given_by_variables_alone() {
 }
 
 #[test]
+fn the_bounds_of_the_store() {
+    let config = load_text("[agent]\nmax_bytes = 2147483648\nhigh_water = 1\n", &[]).unwrap();
+    assert_eq!((config.agent.max_bytes.get(), config.agent.max_requests.get()), (2 << 30, 500_000));
+    assert!((config.agent.high_water.get() - 1.0).abs() < 1e-9);
+    let config = load_text("", &[("FM_AGENT__AGENT__HIGH_WATER", "0.25")]).unwrap();
+    assert!((config.agent.high_water.get() - 0.25).abs() < 1e-9);
+}
+
+#[test]
 fn an_error_names_file_line_and_key() {
     for (text, line, key, reason) in [
         ("[agent]\nsockets = 1\n", 2, "agent.sockets", "unknown field"),
         ("[agent]\nshutdown_grace_ms = 0\n", 2, "agent.shutdown_grace_ms", "1 to 86400000"),
         ("\n[platform]\nmax_in_flight = \"many\"\n", 3, "platform.max_in_flight", "invalid type"),
+        ("[agent]\nmax_bytes = 1048576\n", 2, "agent.max_bytes", "from 67108864 to 1099511627776"),
+        ("[agent]\nmax_requests = 10\n", 2, "agent.max_requests", "from 1000 to 100000000"),
+        ("[agent]\nhigh_water = 80\n", 2, "agent.high_water", "from 0.1 to 1, such as 0.8"),
+        ("[agent]\nhigh_water = nan\n", 2, "agent.high_water", "from 0.1 to 1, such as 0.8"),
         ("[agent]\ndurability = \"none\"\n", 2, "agent.durability", "unknown variant"),
         ("[agent]\nlog = \"fm=loud\"\n", 2, "agent.log", "log filter"),
         (

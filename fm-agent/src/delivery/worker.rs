@@ -17,7 +17,7 @@ use super::outcome::{Outcome, attempt, needs_standing};
 use crate::backend::{Controller, Failure, FailureKind};
 use crate::config::Domain;
 use crate::metrics::Metrics;
-use crate::store::{Report, Store, StoreError};
+use crate::store::{Report, Store, StoreError, Turn};
 
 /// Requests held in memory at most; the rest waits on disk.
 const WINDOW: usize = 4096;
@@ -221,8 +221,8 @@ impl Worker {
 async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next: Next) -> Ended {
     let seq = next.request.seq;
     let standing = match store.reader.still_waits(domain, seq, needs_standing(&next.request.kind)).await {
-        Ok(Some(standing)) => standing,
-        Ok(None) => return Ended { seq, outcome: Outcome::GivenUp, recorded: Ok(()) },
+        Ok(Turn::Waits(standing)) => standing,
+        Ok(Turn::Gone) => return Ended { seq, outcome: Outcome::GivenUp, recorded: Ok(()) },
         Err(error) => {
             let failure = Failure::retry(error.to_string());
             return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };

@@ -7,6 +7,7 @@ use fm_common::Timestamp;
 use super::Service;
 use crate::backend::Link;
 use crate::metrics::{DomainState, StoreState};
+use crate::store::{Rank, StoreError};
 
 impl Service {
     /// The metrics as text, or why they cannot be had.
@@ -28,10 +29,22 @@ impl Service {
                 rejected: waiting.rejected,
             });
         }
-        let quarantines = self.store.condition().quarantines();
-        self.metrics
-            .text(&domains, StoreState { quarantines, ..StoreState::default() })
-            .map_err(|error| error.to_string())
+        let store = self.store_state().map_err(|error| error.to_string())?;
+        self.metrics.text(&domains, store).map_err(|error| error.to_string())
+    }
+
+    fn store_state(&self) -> Result<StoreState, StoreError> {
+        let reader = &self.store.reader;
+        let meter = reader.meter();
+        Ok(StoreState {
+            bytes: reader.bytes()?,
+            max_bytes: reader.limits().max_bytes,
+            free_bytes: reader.free_bytes()?,
+            folded: meter.folded(),
+            shed: Rank::ALL.iter().map(|rank| meter.shed_logs(*rank)).sum(),
+            refused: meter.refused_at_limit() + meter.refused_disk_full(),
+            quarantines: self.store.condition().quarantines(),
+        })
     }
 }
 

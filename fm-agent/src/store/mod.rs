@@ -54,7 +54,7 @@ pub use limits::Limits;
 pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Unknown, Unreadable, Waiting, WaitingClearAll,
+    RequestKind, Standing, Turn, Unknown, Unreadable, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::{Submitted, Writer};
@@ -75,10 +75,10 @@ pub struct StoreOptions {
     pub max_events: u32,
     /// Refused requests kept.
     pub rejected: KeepRejected,
-    /// Where commits are counted.
-    pub metrics: Arc<Metrics>,
     /// How much the store may hold.
     pub limits: Limits,
+    /// Where commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or

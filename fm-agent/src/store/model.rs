@@ -147,6 +147,15 @@ pub enum RequestKind {
     },
 }
 
+/// What is known of a request just before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// It still waits. The controller holds its alarm under this uuid, as far as this node knows.
+    Waits(Option<String>),
+    /// It waits no more.
+    Gone,
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {

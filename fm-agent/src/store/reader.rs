@@ -14,9 +14,9 @@ use tokio::task;
 use super::error::StoreError;
 use super::limits::Limits;
 use super::meter::Meter;
-use super::model::{Cleared, Held, Kept, Rejected, Request, Waiting, WaitingClearAll};
+use super::model::{Cleared, Held, Kept, Rejected, Request, Turn, Waiting, WaitingClearAll};
 use super::writer::Repairs;
-use super::{healing, rejected, tables};
+use super::{healing, rejected, space, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -48,6 +48,14 @@ impl Reader {
     /// What the store may hold.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Bytes that are free for this process on the disk of the database.
+    ///
+    /// # Errors
+    /// A state directory that cannot be looked at.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        space::free_bytes(&self.files[0])
     }
 
     /// Bytes that the database and its WAL take now.
@@ -134,7 +142,7 @@ impl Reader {
         domain: Domain,
         seq: i64,
         key: Option<AlarmKey>,
-    ) -> Result<Option<Option<String>>, StoreError> {
+    ) -> Result<Turn, StoreError> {
         self.run(move |connection| tables::standing_of_waiting(connection, domain, seq, key.as_ref())).await
     }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::posix_fallocate;
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use rusqlite::Connection;
 
 use super::error::StoreError;
@@ -74,6 +74,16 @@ fn pragma(connection: &Connection, sql: &str) -> Result<u64, StoreError> {
     Ok(value.unsigned_abs())
 }
 
+/// Bytes that are free for this process on the disk of this path.
+pub(super) fn free_bytes(path: &Path) -> Result<u64, StoreError> {
+    let disk = disk_of(path)?;
+    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
+}
+
+fn disk_of(path: &Path) -> Result<Statvfs, StoreError> {
+    statvfs(path).map_err(|error| StoreError::path("cannot measure the disk of", path, &error.into()))
+}
+
 /// Gives space back, a step at a time.
 #[derive(Debug, Default)]
 pub(super) struct Tidy {
@@ -126,8 +136,7 @@ pub(super) struct Reserve {
 impl Reserve {
     /// Takes the reserve in this directory, if there is room. What an earlier run left of it counts.
     pub(super) fn new(directory: &Path) -> Result<Self, StoreError> {
-        let disk = statvfs(directory)
-            .map_err(|error| StoreError::path("cannot measure the disk of", directory, &error.into()))?;
+        let disk = disk_of(directory)?;
         let bytes = disk.blocks().saturating_mul(disk.fragment_size()) / 16;
         let bytes = bytes.clamp(LEAST_IN_RESERVE, MOST_IN_RESERVE);
         let mut reserve = Self { path: directory.join(RESERVE), bytes, is_held: false };

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::error::{StoreError, StoreErrorKind};
 use super::meter::Rank;
-use super::model::{Kept, Request, RequestKind, Standing, WaitingClearAll};
+use super::model::{Kept, Request, RequestKind, Standing, Turn, WaitingClearAll};
 use crate::config::Domain;
 
 impl RequestKind {
@@ -139,18 +139,20 @@ pub(super) fn standing_of_waiting(
     domain: Domain,
     seq: i64,
     key: Option<&AlarmKey>,
-) -> Result<Option<Option<String>>, StoreError> {
+) -> Result<Turn, StoreError> {
     let waits: bool = connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM request WHERE seq = ?1)")?
         .query_row([seq], |row| row.get(0))?;
-    let Some(key) = key.filter(|_| waits) else { return Ok(waits.then_some(None)) };
-    let standing: Option<Option<String>> = connection
+    let Some(key) = key.filter(|_| waits) else {
+        return Ok(if waits { Turn::Waits(None) } else { Turn::Gone });
+    };
+    let standing = connection
         .prepare_cached(
             "SELECT controller_uuid FROM alarm WHERE alarm_id = ?1 AND entity = ?2 AND domain = ?3",
         )?
         .query_row([&key.alarm_id, &key.entity_instance_id, domain.name()], |row| row.get(0))
         .optional()?;
-    Ok(Some(standing.flatten()))
+    Ok(Turn::Waits(standing.flatten()))
 }
 
 /// The columns that [`kept`] reads.

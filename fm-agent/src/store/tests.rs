@@ -132,8 +132,8 @@ fn options(directory: &Path, domains: &[(Domain, bool)]) -> StoreOptions {
         domains: domains.iter().copied().collect(),
         max_events: 100,
         rejected: KeepRejected { most: 10_000, age: Duration::from_hours(24) },
-        metrics: Arc::new(Metrics::new().unwrap()),
         limits: Limits { max_bytes: 1 << 30, max_requests: 1_000_000, high_water: 1.0 },
+        metrics: Arc::new(Metrics::new().unwrap()),
     }
 }
 

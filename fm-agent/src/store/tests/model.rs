@@ -1,10 +1,13 @@
 //! The store as its specification reads: what callers have said, what waits for each controller in
 //! order, and what controllers were heard to hold. What is pending is not kept, it follows.
+//!
+//! What a store above high water gives up is its own choice; the model says which choices it has
+//! ([`Waits::may_be_folded`], [`Waits::may_be_shed`]) and which it must have made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::store::WaitingClearAll;
+use crate::store::{Rank, WaitingClearAll};
 
 /// What callers have said about an alarm, and where.
 #[derive(Debug, Clone)]
@@ -13,7 +16,69 @@ struct Said {
     standing: Option<Alarm>,
 }
 
-#[derive(Debug, Default)]
+/// The requests that wait for a domain: place in the order and kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waits {
+    pub(super) lane: Vec<(i64, RequestKind)>,
+    /// Requests up to this place may have been sent.
+    pub(super) begun: i64,
+}
+
+impl Waits {
+    /// Whether this one may have been sent: it was begun, and nothing about the same alarm is before it.
+    fn may_have_been_sent(&self, place: usize) -> bool {
+        let (seq, request) = &self.lane[place];
+        let about_the_same = |earlier: &RequestKind| match key_of(request) {
+            Some(key) => concerns(earlier, &key),
+            None => earlier == request,
+        };
+        *seq <= self.begun && !self.lane[..place].iter().any(|(_, earlier)| about_the_same(earlier))
+    }
+
+    /// Whether it may go because one of `later` is behind it.
+    pub(super) fn may_be_folded(&self, place: usize, later: &[RequestKind]) -> bool {
+        !self.may_have_been_sent(place) && later.iter().any(|later| supersedes(later, &self.lane[place].1))
+    }
+
+    /// Whether it goes before anything worse happens. (A clear may be left, where an alarm moved to and fro.)
+    pub(super) fn must_be_folded_first(&self, place: usize) -> bool {
+        let (seq, request) = &self.lane[place];
+        let later = self.lane[place + 1..].iter().any(|(_, later)| supersedes(later, request));
+        *seq > self.begun && later && !matches!(request, RequestKind::Clear { .. })
+    }
+
+    /// Whether it is a log that may go, and how severe.
+    pub(super) fn may_be_shed(&self, place: usize) -> Option<Rank> {
+        match &self.lane[place] {
+            (seq, RequestKind::Log { alarm, .. }) if *seq > self.begun => Some(Rank::of(&alarm.severity)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the later request leaves the alarm as it would be without the earlier one.
+fn supersedes(later: &RequestKind, earlier: &RequestKind) -> bool {
+    match (earlier, later) {
+        (RequestKind::Raise { alarm, .. }, _) if !matches!(later, RequestKind::Log { .. }) => {
+            concerns(later, &alarm.key())
+        }
+        (RequestKind::Clear { key }, RequestKind::Clear { .. } | RequestKind::ClearAll { .. }) => {
+            concerns(later, key)
+        }
+        (RequestKind::ClearAll { .. }, RequestKind::ClearAll { .. }) => earlier == later,
+        _ => false,
+    }
+}
+
+fn key_of(request: &RequestKind) -> Option<AlarmKey> {
+    match request {
+        RequestKind::Raise { alarm, .. } => Some(alarm.key()),
+        RequestKind::Clear { key } => Some(key.clone()),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     here: BTreeSet<Domain>,
     said: BTreeMap<AlarmKey, Said>,

@@ -1,12 +1,14 @@
-//! Whatever is asked and reported, in whatever order: the store holds what its specification says.
+//! Whatever is asked and reported, in whatever order, whatever fails and however little it may hold: the
+//! store holds what its specification says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
-use super::model::Model;
+use super::super::{Rank, StoreErrorKind};
+use super::model::{Model, Waits};
 use super::*;
 
 #[derive(Debug, Clone)]
@@ -15,13 +17,17 @@ enum Step {
     /// The last batch again, as a caller repeats it that got no answer.
     Again,
     Report(Domain, Index, Said),
+    /// Requests up to so many places behind this one may be sent.
+    Begin(Domain, Index, i64),
+    /// A batch whose transaction fails, after all of it was done.
+    Fail(Vec<Ask>),
     Reopen,
 }
 
 #[derive(Debug, Clone)]
 enum Ask {
     Raise { key: AlarmKey, domain: Domain, text: &'static str, keep: bool, same_uuid: bool },
-    Log(Domain),
+    Log(Domain, Severity),
     Clear(AlarmKey, Unknown),
     ClearAll(&'static str, EntityMatch, Unknown, Vec<Domain>),
 }
@@ -53,7 +59,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         6 => raise.prop_map(|(key, domain, text, keep, same_uuid)| Ask::Raise {
             key, domain, text, keep: keep == [true; 2], same_uuid
         }),
-        1 => domain().prop_map(Ask::Log),
+        2 => (domain(), select(vec![Severity::Warning, Severity::Critical]))
+            .prop_map(|(domain, severity)| Ask::Log(domain, severity)),
         3 => (select(keys()), unknown()).prop_map(|(key, unknown)| Ask::Clear(key, unknown)),
         2 => (filter, rule, unknown(), domains)
             .prop_map(|(filter, rule, unknown, domains)| Ask::ClearAll(filter, rule, unknown, domains)),
@@ -66,6 +73,9 @@ fn step() -> impl Strategy<Value = Step> {
         8 => vec(ask(), 1..3).prop_map(Step::Batch),
         8 => (select(Domain::ALL.to_vec()), any::<Index>(), said)
             .prop_map(|(domain, index, said)| Step::Report(domain, index, said)),
+        2 => (select(Domain::ALL.to_vec()), any::<Index>(), 0..3_i64)
+            .prop_map(|(domain, index, ahead)| Step::Begin(domain, index, ahead)),
+        1 => vec(ask(), 1..3).prop_map(Step::Fail),
         1 => Just(Step::Again),
         1 => Just(Step::Reopen),
     ]
@@ -75,6 +85,10 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     bed: Bed,
     model: Model,
+    /// What waited at the last look, with its places in the order.
+    waits: BTreeMap<Domain, Waits>,
+    /// A domain with a controller.
+    away: Domain,
     numbers: u128,
     last: Option<(Batch, bool)>,
     /// Uuids that raises took, and up to which request they were looked at.
@@ -83,10 +97,24 @@ struct Run {
 }
 
 impl Run {
-    fn new(here: Option<Domain>) -> Self {
+    fn new(here: Option<Domain>, max_requests: u64) -> Self {
         let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
-        let model = Model::new(here);
-        Self { bed: Bed::new(&domains), model, numbers: 0, last: None, asked: BTreeSet::new(), seen: 0 }
+        let mut bed = Bed::new(&domains);
+        bed.options.limits = Limits { max_bytes: 1 << 30, max_requests, high_water: 0.5 };
+        bed.reopen();
+        let fails = "CREATE TRIGGER fails BEFORE INSERT ON request WHEN NEW.alarm_id = 'fails'
+                     BEGIN SELECT RAISE(ROLLBACK, 'as asked'); END";
+        bed.database().execute_batch(fails).unwrap();
+        Self {
+            bed,
+            model: Model::new(here),
+            waits: BTreeMap::new(),
+            away: if here == Some(Platform) { Openstack } else { Platform },
+            numbers: 0,
+            last: None,
+            asked: BTreeSet::new(),
+            seen: 0,
+        }
     }
 
     fn number(&mut self) -> u128 {
@@ -114,7 +142,9 @@ impl Run {
                 }
                 Op::Raise { domain, alarm: Box::new(alarm) }
             }
-            Ask::Log(domain) => Op::Log { domain, alarm: Box::new(self.alarm(&keys()[0], "log")) },
+            Ask::Log(domain, severity) => {
+                Op::Log { domain, alarm: Box::new(Alarm { severity, ..self.alarm(&keys()[0], "log") }) }
+            }
             Ask::Clear(key, unknown) => Op::Clear { key, unknown },
             Ask::ClearAll(filter, rule, unknown, domains) => {
                 Op::ClearAll { entity_instance_id: filter.to_owned(), rule, unknown, domains }
@@ -125,30 +155,169 @@ impl Run {
     async fn step(&mut self, step: Step) {
         match step {
             Step::Batch(asks) => {
-                // One by one through the model, for a later one may take the uuid of an earlier one.
-                let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
-                for ask in asks {
-                    let op = self.op(ask);
-                    outcomes.push(self.model.apply(&op));
-                    ops.push(op);
-                }
+                let unchanged = self.model.clone();
+                let (ops, outcomes) = self.ops(asks);
                 let token = Some(self.number().to_be_bytes());
-                let changed = outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
-                assert_eq!(self.bed.try_submit(token, ops.clone()).await.unwrap(), outcomes);
+                let result = self.bed.try_submit(token, ops.clone()).await;
+                let is_taken = result.is_ok();
+                match result {
+                    Ok(found) => assert_eq!(found, outcomes),
+                    Err(error) => {
+                        assert_eq!(error.kind, StoreErrorKind::Limit, "{error}");
+                        self.refused(&ops);
+                        self.model = unchanged;
+                    }
+                }
+                let changed = is_taken && outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
+                self.look(&ops).await;
                 self.last = Some((Batch { token, ops }, changed));
             }
+            Step::Fail(asks) => {
+                let unchanged = self.model.clone();
+                let (mut ops, _) = self.ops(asks);
+                ops.push(raise(self.away, &alarm("fails", "")));
+                let token = Some(self.number().to_be_bytes());
+                let error = self.bed.try_submit(token, ops).await.unwrap_err();
+                assert_eq!(error.kind, StoreErrorKind::Io, "{error}");
+                self.model = unchanged;
+            }
             Step::Again => {
-                let Some((batch, changed)) = self.last.clone() else { return };
-                if !changed {
-                    let outcomes: Vec<Outcome> = batch.ops.iter().map(|op| self.model.apply(op)).collect();
-                    let changed = outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
-                    self.last = Some((batch.clone(), changed));
+                let Some((batch, false)) = self.last.clone() else {
+                    let Some((batch, _)) = self.last.clone() else { return };
+                    self.bed.try_submit(batch.token, batch.ops.clone()).await.unwrap();
+                    self.look(&batch.ops).await;
+                    return;
+                };
+                // It changed nothing, so it is a call like any other.
+                let unchanged = self.model.clone();
+                let outcomes: Vec<Outcome> = batch.ops.iter().map(|op| self.model.apply(op)).collect();
+                let changed = outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
+                let result = self.bed.try_submit(batch.token, batch.ops.clone()).await;
+                if result.is_err() {
+                    self.refused(&batch.ops);
+                    self.model = unchanged;
                 }
-                self.bed.try_submit(batch.token, batch.ops).await.unwrap();
+                self.look(&batch.ops).await;
+                self.last = Some((batch, changed && result.is_ok()));
+            }
+            Step::Begin(domain, index, ahead) => {
+                let waits = self.waits.entry(domain).or_default();
+                if !waits.lane.is_empty() {
+                    let up_to = (waits.lane[index.index(waits.lane.len())].0 + ahead).max(waits.begun);
+                    waits.begun = up_to;
+                    self.bed.report(Report::Begun { domain, up_to }).await;
+                }
             }
             Step::Report(domain, index, said) => self.deliver(domain, index, said).await,
             Step::Reopen => self.bed.reopen(),
         }
+    }
+
+    /// The changes, and what the model makes of them: one by one, for a later one may take the uuid of an
+    /// earlier one.
+    fn ops(&mut self, asks: Vec<Ask>) -> (Vec<Op>, Vec<Outcome>) {
+        let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
+        for ask in asks {
+            let op = self.op(ask);
+            outcomes.push(self.model.apply(&op));
+            ops.push(op);
+        }
+        (ops, outcomes)
+    }
+
+    /// Changes were refused, rightly: with everything given up that can be, they are over the limit.
+    fn refused(&self, ops: &[Op]) {
+        let (mut least, mut before) = (0, 0);
+        for (domain, lane) in &self.model.lanes {
+            let mut waits = self.waits.get(domain).cloned().unwrap_or_default();
+            before += waits.lane.len();
+            let old = waits.lane.len();
+            waits.lane.extend(lane[old..].iter().map(|request| (i64::MAX, request.clone())));
+            let stays = |place: &usize| {
+                let goes =
+                    waits.must_be_folded_first(*place) || *place < old && waits.may_be_shed(*place).is_some();
+                !goes
+            };
+            least += (0..waits.lane.len()).filter(stays).count();
+        }
+        let stages = self.bed.options.limits.requests();
+        let clears = ops.iter().all(|op| !op.raises_or_logs());
+        let limit = if clears { stages.clears } else { stages.sets };
+        assert!(least as u64 > limit, "refused without need: {least} of {before} would wait, {limit} may");
+    }
+
+    /// Looks at what waits after these changes: it is what the model has, less what may have been given up.
+    async fn look(&mut self, ops: &[Op]) {
+        let stages = self.bed.options.limits.requests();
+        let total =
+            |waits: &BTreeMap<Domain, Waits>| -> usize { waits.values().map(|waits| waits.lane.len()).sum() };
+        let before = std::mem::take(&mut self.waits);
+        let mut shed: Vec<(Rank, i64)> = Vec::new();
+        let mut left: Vec<(Rank, i64)> = Vec::new();
+        let (mut must_have_gone, mut stayed) = (Vec::new(), 0);
+        let mut given_up = 0;
+        for domain in Domain::ALL {
+            let old = before.get(&domain).cloned().unwrap_or_default();
+            let found = self.bed.waiting(domain).await;
+            let is_there = |seq: i64| found.iter().any(|request| request.seq == seq);
+            let kinds = |after: i64| -> Vec<RequestKind> {
+                found
+                    .iter()
+                    .filter(|request| request.seq > after)
+                    .map(|request| request.kind.clone())
+                    .collect()
+            };
+            for (place, (seq, request)) in old.lane.iter().enumerate() {
+                let rank = old.may_be_shed(place);
+                if is_there(*seq) {
+                    stayed += 1;
+                    left.extend(rank.map(|rank| (rank, *seq)));
+                    must_have_gone.extend(old.must_be_folded_first(place).then(|| request.clone()));
+                    continue;
+                }
+                given_up += 1;
+                match rank {
+                    Some(rank) => shed.push((rank, *seq)),
+                    None => assert!(old.may_be_folded(place, &kinds(*seq)), "{request:?} is gone"),
+                }
+            }
+            // What is new, from the latest on, for an earlier one may be folded already.
+            let lane = self.model.lanes.entry(domain).or_default();
+            let mut new_found = found.iter().rev().filter(|request| request.seq > self.seen).peekable();
+            let mut kept = Vec::new();
+            for modelled in lane.split_off(old.lane.len()).into_iter().rev() {
+                if new_found.next_if(|request| same(&modelled, &request.kind)).is_some() {
+                    kept.push(modelled);
+                    continue;
+                }
+                given_up += 1;
+                let waits = Waits { lane: vec![(i64::MAX, modelled)], begun: 0 };
+                assert!(waits.may_be_folded(0, &kept), "{waits:?} is not there");
+            }
+            assert_eq!(new_found.next(), None, "more than the model has");
+            let old_kept = lane.drain(..).zip(&old.lane).filter(|(_, (seq, _))| is_there(*seq));
+            let lane: Vec<RequestKind> =
+                old_kept.map(|(kind, _)| kind).chain(kept.into_iter().rev()).collect();
+            self.model.lanes.insert(domain, lane);
+            let lane = found.into_iter().map(|request| (request.seq, request.kind)).collect();
+            self.waits.insert(domain, Waits { lane, begun: old.begun });
+        }
+        let coming = ops.len();
+        let high = usize::try_from(stages.high).unwrap();
+        if total(&before) + coming <= high {
+            assert_eq!(given_up, 0, "given up below high water");
+        } else if stayed + coming > high {
+            assert_eq!(must_have_gone, [], "above high water, these could have been folded");
+            assert_eq!(left, [], "above high water, these could have been shed");
+        }
+        if let Some(worst) = shed.iter().max() {
+            assert_eq!(must_have_gone, [], "logs went, although these could have been folded");
+            assert!(left.iter().all(|left| left > worst), "{shed:?} went, {left:?} stayed");
+        }
+        let clears = ops.iter().all(|op| !op.raises_or_logs());
+        let limit = if clears { stages.clears } else { stages.sets };
+        let now = total(&self.waits);
+        assert!(now as u64 <= limit || now <= total(&before), "{now} wait, {limit} may");
     }
 
     async fn deliver(&mut self, domain: Domain, index: Index, said: Said) {
@@ -157,7 +326,7 @@ impl Run {
             return;
         }
         let place = ready[index.index(ready.len())];
-        let seq = self.bed.waiting(domain).await[place].seq;
+        let (seq, _) = self.waits.entry(domain).or_default().lane.remove(place);
         let own = match &self.model.lanes[&domain][place] {
             RequestKind::Raise { uuid, .. } => Some(uuid.clone()),
             _ => None,
@@ -196,6 +365,8 @@ impl Run {
             }
             let kinds: Vec<&RequestKind> = waiting.iter().map(|request| &request.kind).collect();
             assert_eq!(kinds, lane.iter().collect::<Vec<_>>(), "what waits for {domain}");
+            let counted = self.bed.store().reader.count_waiting(domain).await.unwrap();
+            assert_eq!(counted.requests, waiting.len() as u64, "counted for {domain}");
         }
         let reader = &self.bed.store().reader;
         self.seen = newest;
@@ -210,17 +381,26 @@ impl Run {
     }
 }
 
+/// Whether two requests are the same, but for the uuid that the store chose.
+fn same(one: &RequestKind, other: &RequestKind) -> bool {
+    match (one, other) {
+        (RequestKind::Raise { alarm: one, .. }, RequestKind::Raise { alarm: other, .. }) => one == other,
+        (one, other) => one == other,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn the_store_is_its_specification(
         here in select(vec![None, Some(Platform), Some(Openstack)]),
+        max_requests in select(vec![4, 8, 12, 1_000_000]),
         steps in vec(step(), 1..60),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let mut run = Run::new(here);
+            let mut run = Run::new(here, max_requests);
             for step in steps {
                 run.step(step).await;
                 run.check().await;

@@ -1,5 +1,6 @@
 //! What became of a delivery, and what it leaves behind.
 
+use super::super::Turn;
 use super::*;
 
 #[tokio::test]
@@ -18,11 +19,11 @@ async fn a_delivered_raise_stands_under_the_controllers_uuid() {
         bed.one(clear("1", Unknown::Tell)).await;
         let seq = bed.waiting(Platform).await[0].seq;
         let told = async |domain, key| bed.store().reader.still_waits(domain, seq, key).await.unwrap();
-        assert_eq!(told(Platform, Some(key("1"))).await, Some(Some(uuid)));
-        assert_eq!(told(Openstack, Some(key("1"))).await, Some(None), "held in the other domain");
-        assert_eq!(told(Platform, None).await, Some(None));
+        assert_eq!(told(Platform, Some(key("1"))).await, Turn::Waits(Some(uuid)));
+        assert_eq!(told(Openstack, Some(key("1"))).await, Turn::Waits(None), "held in the other domain");
+        assert_eq!(told(Platform, None).await, Turn::Waits(None));
         bed.done(Platform, None).await;
-        assert_eq!(told(Platform, Some(key("1"))).await, None, "it waits no more");
+        assert_eq!(told(Platform, Some(key("1"))).await, Turn::Gone, "it waits no more");
     }
 }
 
