@@ -199,7 +199,9 @@ fn a_state_directory_or_a_database_that_may_not_be_written() {
         }
     };
     own(&state);
-    fs::read_dir(&state).unwrap().for_each(|entry| own(&entry.unwrap().path()));
+    for entry in fs::read_dir(&state).unwrap() {
+        own(&entry.unwrap().path());
+    }
     let lock = state.join("fm-agent.lock");
     for (what, mode, named) in
         [(&path, 0o400, &path), (&lock, 0o400, &lock), (&state, 0o500, &state), (&state, 0o000, &state)]

@@ -93,7 +93,10 @@ async fn every_released_schema_is_brought_up_to_date_and_keeps_everything() {
         let number = |pragma: &str| -> i64 {
             database.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
         };
-        assert_eq!((number("user_version"), number("application_id")), (4, 0x464d_4147));
+        assert_eq!(
+            (number("user_version"), number("application_id")),
+            (i64::try_from(RELEASED.len()).unwrap(), 0x464d_4147)
+        );
         // What the migrations make of it is what they make of nothing.
         let fresh = Bed::delivering();
         let sorted = |connection: &Connection| -> BTreeSet<String> {
