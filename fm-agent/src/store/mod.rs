@@ -20,6 +20,7 @@ mod deliveries;
 mod error;
 mod fold;
 mod healing;
+mod jobs;
 mod limits;
 mod meter;
 mod model;
@@ -50,6 +51,7 @@ use crate::metrics::Metrics;
 
 pub use condition::Condition;
 pub use error::{StoreError, StoreErrorKind};
+pub use jobs::Submitted;
 pub use limits::Limits;
 pub use meter::{Meter, Rank};
 pub use model::{
@@ -57,7 +59,7 @@ pub use model::{
     RequestKind, Standing, Turn, Unknown, Unreadable, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
-pub use writer::{Submitted, Writer};
+pub use writer::Writer;
 
 /// The database's file in the state directory.
 const DATABASE: &str = "fm-agent.db";

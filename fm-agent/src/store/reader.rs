@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
+use super::jobs::Repairs;
 use super::limits::Limits;
 use super::meter::Meter;
 use super::model::{Cleared, Held, Kept, Rejected, Request, Turn, Waiting, WaitingClearAll};
-use super::writer::Repairs;
 use super::{healing, rejected, space, tables};
 use crate::config::Domain;
 

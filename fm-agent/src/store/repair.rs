@@ -14,9 +14,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::condition::Condition;
 use super::error::{StoreError, StoreErrorKind};
+use super::jobs::Repairs;
 use super::reader::Slot;
 use super::recover::{self, Checker, Place, Verdict};
-use super::writer::Repairs;
 use super::{DATABASE, StoreOptions, schema};
 use crate::config::Durability;
 

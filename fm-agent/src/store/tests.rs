@@ -10,6 +10,7 @@ mod measure;
 mod model;
 mod property;
 mod recovery;
+mod recovery_log;
 mod reports;
 mod schemas;
 mod settling;

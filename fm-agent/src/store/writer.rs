@@ -13,7 +13,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -23,8 +22,9 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::apply::Apply;
-use super::bounds::{Bounds, Held};
+use super::bounds::Bounds;
 use super::error::{StoreError, StoreErrorKind};
+use super::jobs::{Job, Repairs, Submitted, Work};
 use super::limits::Limits;
 use super::meter::{Meter, Teller};
 use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
@@ -42,73 +42,12 @@ const QUEUE: usize = 4096;
 /// Requests of one transaction at most: it bounds how long the first of them waits for the last.
 const MOST_IN_ONE_COMMIT: usize = 1024;
 
-type Reply = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
-
-struct Job {
-    work: Work,
-    reply: Reply,
-}
-
-enum Work {
-    Batch(Batch),
-    Report(Report),
-    Heal(Domain, Vec<Finding>),
-    /// Damage was seen when so many repairs had been done.
-    Repair(u64, StoreError),
-    Flush,
-    Stop,
-}
-
-impl Work {
-    /// What it is held to; reports are held to nothing, for they make room.
-    fn held(&self) -> Option<Held> {
-        match self {
-            Self::Batch(batch) if batch.ops.iter().all(|op| !op.raises_or_logs()) => Some(Held::ToClears),
-            Self::Batch(_) => Some(Held::ToSets),
-            Self::Heal(..) => Some(Held::ToClears),
-            Self::Report(_) | Self::Repair(..) | Self::Flush | Self::Stop => None,
-        }
-    }
-
-    /// How many requests it may add.
-    fn changes(&self) -> u64 {
-        match self {
-            Self::Batch(batch) => batch.ops.len() as u64,
-            Self::Heal(_, findings) => findings.len() as u64,
-            Self::Report(_) | Self::Repair(..) | Self::Flush | Self::Stop => 0,
-        }
-    }
-
-    /// Whether the last room on the disk is for it.
-    fn is_essential(&self) -> bool {
-        self.held() != Some(Held::ToSets)
-    }
-}
-
-impl Job {
-    /// A caller that has gone is no error: what it asked for is done, or is not.
-    fn answer(self, result: Result<Vec<Outcome>, StoreError>) {
-        let _gone = self.reply.send(result);
-    }
-}
-
 /// The way to change the store. Dropping the last one commits what was submitted and waits for that.
 #[derive(Debug, Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
     // Below `jobs`, so that it is dropped after it: without senders the thread ends.
     _thread: Arc<Joined>,
-}
-
-/// A change that has its place in the order and waits for its commit.
-#[derive(Debug)]
-pub struct Submitted(oneshot::Receiver<Result<Vec<Outcome>, StoreError>>);
-
-impl Submitted {
-    /// Waits for the commit.
-    pub async fn committed(self) -> Result<Vec<Outcome>, StoreError> {
-        self.0.await.unwrap_or_else(|_| Err(StoreError::stopped()))
-    }
 }
 
 impl Writer {
@@ -126,7 +65,7 @@ impl Writer {
         let reserve = Reserve::new(&options.state_dir)?;
         meter.publish(&bounds.counts);
         meter.set_disk_full(!reserve.is_held());
-        let repairs = Repairs { jobs: jobs.downgrade(), done: Arc::default() };
+        let repairs = Repairs::of(&jobs);
         let repairer = Repairer::new(options, condition, repairs.clone(), opened.checked)?;
         let path = options.state_dir.join(DATABASE);
         let reader = Reader::new(repairer.slot(), repairs, &path, Arc::clone(&meter), options.limits);
@@ -197,48 +136,6 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { work, reply }).await.map_err(|_| StoreError::stopped())?;
         Ok(Submitted(answer))
-    }
-}
-
-/// The way to have damage repaired, for those who find it. It does not keep the writer going.
-#[derive(Debug, Clone)]
-pub(super) struct Repairs {
-    jobs: mpsc::WeakSender<Job>,
-    done: Arc<AtomicU64>,
-}
-
-impl Repairs {
-    /// How many repairs were done, for [`Self::ask`].
-    pub(super) fn done(&self) -> u64 {
-        self.done.load(Ordering::Acquire)
-    }
-
-    /// A repair is done.
-    pub(super) fn count(&self) {
-        self.done.fetch_add(1, Ordering::Release);
-    }
-
-    /// Has damage repaired that was seen when `seen` repairs had been done; returns when it is.
-    pub(super) async fn ask(&self, seen: u64, error: StoreError) -> Result<(), StoreError> {
-        let (job, answer) = Self::job(seen, error);
-        let jobs = self.jobs.upgrade().ok_or_else(StoreError::stopped)?;
-        jobs.send(job).await.map_err(|_| StoreError::stopped())?;
-        drop(jobs);
-        Submitted(answer).committed().await.map(drop)
-    }
-
-    /// Has damage repaired, and waits for nothing; for threads.
-    pub(super) fn tell(&self, seen: u64, error: StoreError) {
-        let (job, _answer) = Self::job(seen, error);
-        if let Some(jobs) = self.jobs.upgrade() {
-            // A writer that has stopped leaves it to the next start.
-            let _stopped = jobs.blocking_send(job);
-        }
-    }
-
-    fn job(seen: u64, error: StoreError) -> (Job, oneshot::Receiver<Result<Vec<Outcome>, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Job { work: Work::Repair(seen, error), reply }, answer)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Damage of every kind, and what is left after it: of what was acknowledged and can be read nothing is lost, and
+//! Damage of every kind but that of the log, and what is left after it: of what was acknowledged and can be read nothing is lost, and
 //! the order stays.
 
 use std::collections::BTreeMap;
@@ -11,28 +11,28 @@ use std::time::Instant;
 use super::super::StoreErrorKind;
 use super::*;
 
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 
 /// The files of a store that was killed.
-struct Killed {
-    directory: TempDir,
+pub(super) struct Killed {
+    pub(super) directory: TempDir,
     /// What waited, in short.
-    queue: Vec<String>,
+    pub(super) queue: Vec<String>,
 }
 
 impl Killed {
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn open(&self) -> Result<Bed, StoreError> {
+    pub(super) fn open(&self) -> Result<Bed, StoreError> {
         let options = options(self.directory.path(), &[(Platform, false), (Openstack, true)]);
         let store = Store::open(&options)?;
         Ok(Bed { directory: TempDir::new().unwrap(), options, store: Some(store) })
     }
 
     /// Opens it and keeps its directory as long as what is returned.
-    fn open_kept(self) -> Bed {
+    pub(super) fn open_kept(self) -> Bed {
         let bed = self.open().unwrap();
         Bed { directory: self.directory, ..bed }
     }
@@ -56,7 +56,7 @@ impl Killed {
 
 /// A store with rows enough for every table and index to have inner pages, and long alarms on pages of their own,
 /// killed after its last commit. With a log, the newest commits are there only.
-async fn killed(with_log: bool) -> Killed {
+pub(super) async fn killed(with_log: bool) -> Killed {
     let bed = Bed::new(&[(Platform, false), (Openstack, true)]);
     let long = |id: &str| Alarm { reason_text: "long ".repeat(2000), ..alarm(id, "") };
     for round in 0..3 {
@@ -101,7 +101,7 @@ async fn killed(with_log: bool) -> Killed {
 }
 
 /// As a process finds it that comes after one that was killed now.
-async fn copy(bed: &Bed) -> Killed {
+pub(super) async fn copy(bed: &Bed) -> Killed {
     let directory = TempDir::new().unwrap();
     for file in ["fm-agent.db", "fm-agent.db-wal"] {
         fs::copy(bed.directory.path().join(file), directory.path().join(file)).unwrap();
@@ -116,7 +116,7 @@ fn in_order(left: &[String], all: &[String]) -> bool {
 }
 
 /// The store goes on: takes a request and gives it out last.
-async fn goes_on(bed: &Bed) {
+pub(super) async fn goes_on(bed: &Bed) {
     bed.one(raise(Platform, &alarm("new", "hot"))).await;
     assert_eq!(bed.queue(Platform).await.last().unwrap(), "raise new hot");
     let found: String = bed.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -280,122 +280,6 @@ async fn what_the_start_had_no_time_to_check_is_checked_beside_the_agent() {
     }
     let bed = Bed { directory: TempDir::new().unwrap(), options, store: Some(store) };
     assert_eq!(bed.queue(Platform).await, here.queue);
-}
-
-/// The frames of the log: where each begins, and whether it ends a transaction.
-fn frames(wal: &[u8]) -> Vec<(usize, bool)> {
-    let frame = 24 + usize::try_from(PAGE).unwrap();
-    (0..(wal.len() - 32) / frame)
-        .map(|number| 32 + number * frame)
-        .map(|at| (at, wal[at + 4..at + 8] != [0; 4]))
-        .collect()
-}
-
-#[tokio::test]
-async fn a_flipped_byte_in_the_middle_of_the_log_loses_no_request_that_followed() {
-    let here = killed(true).await;
-    let wal = fs::read(here.path("fm-agent.db-wal")).unwrap();
-    let frames = frames(&wal);
-    for middle in [0, 1, frames.len() / 2, frames.len() / 2 + 1] {
-        let (at, _) = frames[middle];
-        // In the page, in the number of the page, in the checksum.
-        for byte in [at + 24 + 2000, at + 3, at + 17] {
-            let case = format!("byte {byte}, frame {middle} of {}", frames.len());
-            let mut spoiled = wal.clone();
-            spoiled[byte] ^= 0x10;
-            let copy = TempDir::new().unwrap();
-            fs::copy(here.path("fm-agent.db"), copy.path().join("fm-agent.db")).unwrap();
-            fs::write(copy.path().join("fm-agent.db-wal"), &spoiled).unwrap();
-            let copy = Killed { directory: copy, queue: here.queue.clone() };
-            let bed = copy.open().unwrap();
-            assert!(bed.store().condition().quarantines() >= 1, "{case}");
-            assert_eq!(bed.queue(Platform).await, here.queue, "{case}");
-            let kept = fs::read_dir(copy.directory.path()).unwrap().map(|it| it.unwrap().path());
-            let kept = kept.filter(|path| path.to_string_lossy().ends_with("-wal"));
-            assert!(kept.into_iter().any(|path| fs::read(path).unwrap() == spoiled), "{case}: not kept");
-            goes_on(&bed).await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_damaged_head_of_the_log_loses_nothing() {
-    let here = killed(true).await;
-    for byte in [0, 5, 9, 17, 26] {
-        let copy = TempDir::new().unwrap();
-        fs::copy(here.path("fm-agent.db"), copy.path().join("fm-agent.db")).unwrap();
-        let mut wal = fs::read(here.path("fm-agent.db-wal")).unwrap();
-        wal[byte] ^= 0x40;
-        fs::write(copy.path().join("fm-agent.db-wal"), &wal).unwrap();
-        let bed = Killed { directory: copy, queue: Vec::new() }.open_kept();
-        assert_eq!(bed.queue(Platform).await, here.queue, "byte {byte}");
-        goes_on(&bed).await;
-    }
-}
-
-/// What a power cut leaves: the last transaction, of which nobody was told, is on the disk in part.
-#[tokio::test]
-async fn a_log_that_is_torn_at_its_end_is_no_damage() {
-    let here = killed(true).await;
-    let wal = fs::read(here.path("fm-agent.db-wal")).unwrap();
-    let frames = frames(&wal);
-    let commits: Vec<usize> = frames.iter().filter(|(_, commits)| *commits).map(|(at, _)| *at).collect();
-    let last = commits[commits.len() - 1];
-    let end = last + 24 + usize::try_from(PAGE).unwrap();
-    let mut flipped = wal[..end].to_vec();
-    flipped[last + 500] ^= 1;
-    for (wal, lost) in [(&wal[..end], 0), (&wal[..end - 100], 1), (&wal[..last + 10], 1), (&*flipped, 1)] {
-        let copy = TempDir::new().unwrap();
-        fs::copy(here.path("fm-agent.db"), copy.path().join("fm-agent.db")).unwrap();
-        fs::write(copy.path().join("fm-agent.db-wal"), wal).unwrap();
-        let bed = Killed { directory: copy, queue: Vec::new() }.open_kept();
-        assert_eq!(bed.store().condition().quarantines(), 0);
-        assert_eq!(bed.queue(Platform).await, here.queue[..here.queue.len() - lost]);
-        goes_on(&bed).await;
-    }
-}
-
-#[tokio::test]
-async fn a_missing_and_a_stale_index_of_the_log() {
-    let (here, other) = (killed(true).await, Bed::delivering());
-    other.one(raise(Platform, &alarm("1", "hot"))).await;
-    let stale = fs::read(other.directory.path().join("fm-agent.db-shm")).unwrap();
-    for shm in [None, Some(stale), Some(vec![0xA5; 32768])] {
-        let copy = TempDir::new().unwrap();
-        for file in ["fm-agent.db", "fm-agent.db-wal"] {
-            fs::copy(here.path(file), copy.path().join(file)).unwrap();
-        }
-        if let Some(shm) = shm {
-            fs::write(copy.path().join("fm-agent.db-shm"), shm).unwrap();
-        }
-        let bed = Killed { directory: copy, queue: Vec::new() }.open_kept();
-        assert_eq!(bed.queue(Platform).await, here.queue);
-        assert_eq!(bed.store().condition().quarantines(), 0);
-        goes_on(&bed).await;
-    }
-}
-
-#[tokio::test]
-async fn a_log_of_another_database() {
-    // Of another application, and of another agent's store.
-    let foreign = TempDir::new().unwrap();
-    let path = foreign.path().join("other.db");
-    let connection = Connection::open(&path).unwrap();
-    connection
-        .execute_batch("PRAGMA journal_mode = wal; PRAGMA application_id = 77; CREATE TABLE t (a)")
-        .unwrap();
-    let foreign_log = fs::read(foreign.path().join("other.db-wal")).unwrap();
-    let other = killed(true).await;
-    let others_log = fs::read(other.path("fm-agent.db-wal")).unwrap();
-    for log in [foreign_log, others_log] {
-        let here = killed(false).await;
-        fs::write(here.path("fm-agent.db-wal"), &log).unwrap();
-        let bed = here.open().unwrap();
-        let left = bed.queue(Platform).await;
-        assert_eq!(left, here.queue);
-        assert_eq!(bed.store().condition().quarantines(), 1);
-        goes_on(&bed).await;
-    }
 }
 
 #[tokio::test]
