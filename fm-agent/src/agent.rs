@@ -101,22 +101,7 @@ async fn serve(
     hurry: CancellationToken,
 ) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
-    let store = Arc::new(Store::open(&StoreOptions {
-        state_dir: places.state_dir.clone(),
-        durability: config.agent.durability,
-        domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
-        max_events: config.agent.max_events,
-        limits: Limits {
-            max_bytes: config.agent.max_bytes.get(),
-            max_requests: config.agent.max_requests.get(),
-            high_water: config.agent.high_water.get(),
-        },
-        rejected: KeepRejected {
-            most: config.agent.max_rejected,
-            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
-        },
-        metrics: Arc::clone(&metrics),
-    })?);
+    let store = Arc::new(Store::open(&store_options(config, places, &links, &metrics))?);
     let listener = Listener::new(bind(&places.socket, places.everybody)?, config.agent.max_connections)
         .context("cannot watch the socket")?;
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
@@ -139,12 +124,15 @@ async fn serve(
     let mut parts = JoinSet::new();
     for (domain, link) in &links {
         let Link::Controller(controller) = link else { continue };
-        let max_in_flight =
-            config.domains().get(domain).map_or(1, |domain_config| domain_config.max_in_flight.get());
+        let domains = config.domains();
+        let domain_config =
+            domains.get(domain).with_context(|| format!("the domain {domain} is not configured"))?;
         let (store, controller) = (Arc::clone(&store), controller.clone());
-        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone());
+        let spread = domain_config.compare_spread_ms.duration();
+        let healer = Healer::new(*domain, Arc::clone(&store), controller.clone(), spread);
         parts.spawn(healer.run(stopping.clone()));
-        let worker = Worker::new(*domain, store, controller, max_in_flight, Arc::clone(&metrics)).await?;
+        let most = domain_config.max_in_flight.get();
+        let worker = Worker::new(*domain, store, controller, most, Arc::clone(&metrics)).await?;
         parts.spawn(worker.run(stopping.clone()));
     }
     if let Some(server) = reader {
@@ -200,6 +188,30 @@ async fn serve(
         "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost"
     );
     Ok(())
+}
+
+fn store_options(
+    config: &Config,
+    places: &Places,
+    links: &BTreeMap<Domain, Link>,
+    metrics: &Arc<Metrics>,
+) -> StoreOptions {
+    StoreOptions {
+        state_dir: places.state_dir.clone(),
+        durability: config.agent.durability,
+        domains: links.iter().map(|(domain, link)| (*domain, link.is_here())).collect(),
+        max_events: config.agent.max_events,
+        limits: Limits {
+            max_bytes: config.agent.max_bytes.get(),
+            max_requests: config.agent.max_requests.get(),
+            high_water: config.agent.high_water.get(),
+        },
+        rejected: KeepRejected {
+            most: config.agent.max_rejected,
+            age: Duration::from_hours(24) * u32::from(config.agent.rejected_days),
+        },
+        metrics: Arc::clone(metrics),
+    }
 }
 
 fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {

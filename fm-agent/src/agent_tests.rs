@@ -1,5 +1,6 @@
 //! Where the agent's files are, and what becomes of it when a part of it fails.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -95,7 +96,11 @@ impl Backend for Faulty {
         unreachable!("no test removes")
     }
 
-    fn recall<'a>(&'a self, _: &'a Absent) -> Answer<'a, Memory> {
+    fn absent<'a>(&'a self, _: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>> {
+        Box::pin(async { panic!("a fault of the agent") })
+    }
+
+    fn recall<'a>(&'a self, _: &'a [Absent]) -> Answer<'a, Vec<Memory>> {
         unreachable!("no test loses an alarm")
     }
 

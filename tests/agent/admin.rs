@@ -29,6 +29,33 @@ fn refusing(sim: &Sim) -> fm_rest_sim::FaultId {
 }
 
 #[test]
+fn after_a_refused_change_callers_see_what_stands() {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    let uuid = node.client.set(alarm("host=a")).unwrap();
+    node.wait_delivered();
+    // A change is a removal and a raise: the one that stood is gone when the other is refused.
+    let refused = refusing(&sim);
+    let worse = Alarm { reason_text: "worse".into(), ..alarm("host=a") };
+    node.client.set(worse.clone()).unwrap();
+    node.wait_delivered();
+    assert_eq!(rejected(&node)[0]["alarm"]["reason_text"], "worse");
+    assert_eq!(standing(&sim), []);
+    assert_eq!(code(node.client.get(key("host=a"))), ErrorCode::EntityNotFound);
+    sim.stop().unwrap();
+    assert_eq!(code(node.client.get(key("host=a"))), ErrorCode::NoConnect, "this node does not know");
+    sim.restart().unwrap();
+    sim.remove_fault(refused).unwrap();
+    // And it can be raised again as it was, and changed.
+    for again in [alarm("host=a"), worse] {
+        node.client.set(again.clone()).unwrap();
+        node.wait_delivered();
+        assert_eq!(standing(&sim), [("host=a".to_owned(), again.reason_text)]);
+    }
+    assert_ne!(sim.alarms().unwrap()[0].fields.uuid, uuid);
+}
+
+#[test]
 fn refused_requests_are_listed_replayed_and_dropped() {
     let sim = controller();
     let node = Node::with_platform(&sim);

@@ -12,10 +12,10 @@ use crate::support::{
 };
 
 fn node(sim: &Sim) -> Node {
-    Node::start(
-        &domain("platform", sim, "labrador")
-            .replace("[platform.fm_rest_api]", "[platform]\nlongest_pause_ms = 500\n[platform.fm_rest_api]"),
-    )
+    Node::start(&domain("platform", sim, "labrador").replace(
+        "[platform.fm_rest_api]",
+        "[platform]\nlongest_pause_ms = 500\ncompare_spread_ms = 50\n[platform.fm_rest_api]",
+    ))
 }
 
 /// Lets the agent notice that its controller is away.

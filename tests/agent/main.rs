@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod backlog;
 mod bad_days;
 mod bounded;
 mod healing;

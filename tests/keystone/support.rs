@@ -264,7 +264,13 @@ pub(crate) async fn raise(backend: &dyn Backend) -> Result<(), Failure> {
         ProbableCause::Unknown,
     );
     alarm.timestamp = Some(Timestamp::now());
-    let raise = Raise { alarm, uuid: uuid::Uuid::new_v4().to_string(), standing: None, in_doubt: false };
+    let raise = Raise {
+        alarm,
+        uuid: uuid::Uuid::new_v4().to_string(),
+        standing: None,
+        absent: false,
+        in_doubt: false,
+    };
     backend.raise(&raise).await.map(|_| ())
 }
 

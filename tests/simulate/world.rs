@@ -59,7 +59,7 @@ impl World {
         }
         let parts = DOMAINS.iter().zip(&sims).flat_map(|((name, _), sim)| {
             let hasty = domain(name, sim, "labrador").replace("_ms = 1000", "_ms = 300");
-            [format!("[{name}]\nlongest_pause_ms = 400\n"), hasty]
+            [format!("[{name}]\nlongest_pause_ms = 400\ncompare_spread_ms = 200\n"), hasty]
         });
         let node = Node::start(&parts.collect::<String>());
         let caller = node.hasty_client(WRITE_MS, READ_MS);

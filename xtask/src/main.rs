@@ -67,6 +67,16 @@ enum Chore {
     Monitoring,
     /// Take the dashboard's picture from a real run, for the documents.
     Picture,
+    /// Measure, optimised, how fast the agent delivers a backlog, beside as many plain HTTP connections that post
+    /// the same alarms: prints the rates and their ratio.
+    DeliveryRate {
+        /// Alarms of one measurement.
+        #[arg(long, default_value_t = 1000)]
+        alarms: u32,
+        /// Measurements of each side, which take turns; the medians count.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
     /// Check the sources without running them.
     Lint,
     /// Raise the whole catalogue to two controllers, one of them killed at a time.
@@ -112,6 +122,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Keystone => test::keystone(root)?,
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
+        Chore::DeliveryRate { alarms, rounds } => test::delivery_rate(root, alarms, rounds)?,
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }

@@ -25,6 +25,9 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.run("Rust", || tools::run(&mut tools::cargo(root, runner)))?;
     let examples = ["test", "--locked", "--workspace", "--doc", "--no-fail-fast"];
     steps.run("Rust examples", || tools::run(&mut tools::cargo(root, &examples)))?;
+    // Once more for its figures, which a runner of tests keeps to itself.
+    let rate = ["test", "--locked", "--package=fm-agent", "--test=delivery_rate", "--", "--nocapture"];
+    steps.run("delivery rate", || tools::run(&mut tools::cargo(root, &rate)))?;
     steps.run("Keystone", || keystone(root))?;
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
@@ -52,6 +55,18 @@ pub(crate) fn keystone(root: &Path) -> anyhow::Result<()> {
 pub(crate) fn monitoring(root: &Path) -> anyhow::Result<()> {
     let promtool = prometheus::program(root, "promtool")?;
     tools::run(pytest_command(root, "tests/monitoring")?.env("FM_PROMTOOL", promtool))
+}
+
+/// Measures the delivery rate at length, optimised.
+///
+/// # Errors
+/// It cannot be built, or an alarm got lost or doubled.
+pub(crate) fn delivery_rate(root: &Path, alarms: u32, rounds: u32) -> anyhow::Result<()> {
+    let measure =
+        ["test", "--locked", "--release", "--package=fm-agent", "--test=delivery_rate", "--", "--nocapture"];
+    let mut command = tools::cargo(root, &measure);
+    command.env("FM_RATE_ALARMS", alarms.to_string()).env("FM_RATE_ROUNDS", rounds.to_string());
+    tools::run(&mut command)
 }
 
 /// Runs the Python tests of a directory against the built programs and the laid-out package.

@@ -21,6 +21,7 @@ mod keystone;
 mod link;
 pub mod resync;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -47,6 +48,10 @@ pub trait Backend: Send + Sync {
     /// Records a log, once.
     fn log<'a>(&'a self, log: &'a Log) -> Answer<'a, Delivered>;
 
+    /// Those of these keys under which nothing stands, as far as one question tells; none when one question
+    /// cannot tell. What is not given may stand or not.
+    fn absent<'a>(&'a self, keys: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>>;
+
     /// Alarms the query means, in no particular order. Suppressed ones too where it says so.
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>>;
 
@@ -54,8 +59,8 @@ pub trait Backend: Send + Sync {
     /// is a success.
     fn remove<'a>(&'a self, key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered>;
 
-    /// What the controller remembers of an alarm that it held and does not list.
-    fn recall<'a>(&'a self, absent: &'a Absent) -> Answer<'a, Memory>;
+    /// What the controller remembers of alarms that it held and does not list: one answer each, in their order.
+    fn recall<'a>(&'a self, absent: &'a [Absent]) -> Answer<'a, Vec<Memory>>;
 
     /// Whether the controller can be used at present, credentials included.
     fn probe(&self) -> Answer<'_, ()>;
@@ -70,8 +75,18 @@ pub struct Raise {
     pub uuid: String,
     /// The uuid under which this node last knew the alarm to stand there.
     pub standing: Option<String>,
+    /// [`Backend::absent`] has said a moment ago that nothing stands under its key: it need not be asked for
+    /// again. Counts only without `standing` and without `in_doubt`.
+    pub absent: bool,
     /// An earlier attempt may have been taken.
     pub in_doubt: bool,
+}
+
+impl Raise {
+    /// Whether it may be sent without a question.
+    fn is_new(&self) -> bool {
+        self.absent && self.standing.is_none() && !self.in_doubt
+    }
 }
 
 /// An alarm to be cleared.
@@ -186,6 +201,11 @@ impl Failure {
         Self { kind: FailureKind::Retry, reason: reason.into(), in_doubt: false }
     }
 
+    /// The controller answered cleanly; the request has to wait for something else there.
+    pub fn waits(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Waits, reason: reason.into(), in_doubt: false }
+    }
+
     /// The request is refused for good.
     pub fn rejected(reason: impl Into<String>) -> Self {
         Self { kind: FailureKind::Rejected, reason: reason.into(), in_doubt: false }
@@ -206,6 +226,8 @@ pub enum FailureKind {
     Unavailable,
     /// The controller works, this request failed; another attempt may succeed.
     Retry,
+    /// The controller works and was not asked to do it: something else has to happen there first.
+    Waits,
     /// The controller refuses this request for good.
     Rejected,
 }

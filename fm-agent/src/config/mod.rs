@@ -116,6 +116,9 @@ pub struct DomainConfig {
     pub max_in_flight: InFlight,
     /// How long the pause between two attempts grows at most; it begins at 250 ms.
     pub longest_pause_ms: Millis,
+    /// How long after the start or after an outage this node waits at most before it compares the controller with
+    /// what it raised: a moment at random, so that the nodes of a cloud do not come all at once.
+    pub compare_spread_ms: Millis,
     /// Reach the controller over fm-rest-api.
     pub fm_rest_api: Option<FmRestApiConfig>,
     /// Reach the controller over the central manager's socket.
@@ -127,6 +130,7 @@ impl Default for DomainConfig {
         Self {
             max_in_flight: InFlight::default(),
             longest_pause_ms: Millis::new(30_000),
+            compare_spread_ms: Millis::new(10_000),
             fm_rest_api: None,
             fm_manager: None,
         }

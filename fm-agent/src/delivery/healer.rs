@@ -7,20 +7,21 @@
 //! - What cannot be told is left alone: no alarm is raised or forgotten on a guess.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::heal::{Difference, common_entity, compare};
-use crate::backend::resync::Healed;
+use crate::backend::resync::{Healed, moment};
 use crate::backend::{Absent, Controller, Failure, FailureKind, Memory, Query};
 use crate::config::Domain;
 use crate::store::{Finding, Found, Held, Store, StoreError};
 
 /// Attempts at a list from a controller that answers but fails it.
 const ATTEMPTS: u32 = 5;
-/// Missing alarms that are looked into before what was found is acted on.
+/// Missing alarms that are asked about at once, and acted on before the next.
 const CHUNK: usize = 64;
 
 /// Heals one domain.
@@ -29,6 +30,7 @@ pub struct Healer {
     domain: Domain,
     store: Arc<Store>,
     controller: Controller,
+    spread: Duration,
 }
 
 /// Why a domain was not healed.
@@ -41,9 +43,10 @@ enum HealError {
 }
 
 impl Healer {
-    /// A healer for a domain whose alarms a controller keeps.
-    pub fn new(domain: Domain, store: Arc<Store>, controller: Controller) -> Self {
-        Self { domain, store, controller }
+    /// A healer for a domain whose alarms a controller keeps. After the start and after an outage it waits a
+    /// moment at random within the spread.
+    pub fn new(domain: Domain, store: Arc<Store>, controller: Controller, spread: Duration) -> Self {
+        Self { domain, store, controller, spread }
     }
 
     /// Heals whenever it is wanted, until `stop`.
@@ -51,7 +54,8 @@ impl Healer {
         let health = &self.controller.health;
         let healing = async {
             loop {
-                let number = health.resync().wanted().await;
+                let number =
+                    health.resync().wanted(|| moment(self.spread, |most| fastrand::u64(..=most))).await;
                 let outcome = match health.down() {
                     // It will be wanted again when it is up.
                     Some(reason) => Err(reason),
@@ -116,8 +120,8 @@ impl Healer {
             .map(|cleared| Finding { key: cleared.key, uuid: cleared.uuid, what: Found::Back })
             .collect();
         for chunk in missing.chunks(CHUNK) {
-            for held in chunk {
-                match self.look_into(held).await? {
+            for (held, what) in chunk.iter().zip(self.look_into(chunk).await?) {
+                match what {
                     Some(what) => {
                         findings.push(Finding { key: held.key.clone(), uuid: held.uuid.clone(), what });
                     }
@@ -134,25 +138,37 @@ impl Healer {
         Ok(healed)
     }
 
-    /// What has become of an alarm that is not listed; `None` when that cannot be told.
-    async fn look_into(&self, held: &Held) -> Result<Option<Found>, Failure> {
-        let absent = Absent { key: held.key.clone(), uuid: held.uuid.clone(), since: held.since };
+    /// What has become of alarms that are not listed; `None` for those of which that cannot be told. All are
+    /// asked about at once, for the event log is dear to read; one at a time only when that fails, so that an
+    /// event that cannot be shown spoils the answer about its own alarm alone.
+    async fn look_into(&self, chunk: &[Held]) -> Result<Vec<Option<Found>>, Failure> {
+        let absent: Vec<Absent> = chunk
+            .iter()
+            .map(|held| Absent { key: held.key.clone(), uuid: held.uuid.clone(), since: held.since })
+            .collect();
         match self.controller.backend.recall(&absent).await {
-            Ok(Memory::Removed) => Ok(Some(Found::Removed)),
-            Ok(Memory::Nothing) => Ok(Some(Found::Lost)),
-            Ok(Memory::Raised) => Ok(None),
-            Err(failure) if failure.kind == FailureKind::Unavailable => Err(failure),
-            Err(failure) => {
-                tracing::warn!(
-                    domain = %self.domain,
-                    alarm_id = held.key.alarm_id,
-                    entity_instance_id = held.key.entity_instance_id,
-                    reason = failure.reason,
-                    "the controller does not list an alarm and cannot be asked why; it is left alone"
-                );
-                Ok(None)
-            }
+            Ok(memories) => return Ok(memories.into_iter().map(found).collect()),
+            Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
+            Err(_) => {}
         }
+        let mut each = Vec::with_capacity(absent.len());
+        for one in &absent {
+            each.push(match self.controller.backend.recall(std::slice::from_ref(one)).await {
+                Ok(memories) => memories.first().copied().and_then(found),
+                Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!(
+                        domain = %self.domain,
+                        alarm_id = one.key.alarm_id,
+                        entity_instance_id = one.key.entity_instance_id,
+                        reason = failure.reason,
+                        "the controller does not list an alarm and cannot be asked why; it is left alone"
+                    );
+                    None
+                }
+            });
+        }
+        Ok(each)
     }
 
     async fn act(&self, findings: Vec<Finding>, healed: &mut Healed) -> Result<(), StoreError> {
@@ -184,5 +200,13 @@ impl Healer {
             );
         }
         Ok(())
+    }
+}
+
+fn found(memory: Memory) -> Option<Found> {
+    match memory {
+        Memory::Removed => Some(Found::Removed),
+        Memory::Nothing => Some(Found::Lost),
+        Memory::Raised => None,
     }
 }

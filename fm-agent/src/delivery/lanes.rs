@@ -97,7 +97,10 @@ impl PassedOver {
 enum State {
     Ready,
     Paused(Instant),
+    /// Under way at the controller.
     Running,
+    /// Answered by the controller; that is not on disk yet.
+    Answered,
 }
 
 /// A request that may go now.
@@ -174,8 +177,27 @@ impl Lanes {
         self.entries.len()
     }
 
+    /// Requests under way at the controller.
     pub(super) fn running(&self) -> usize {
         self.running
+    }
+
+    /// The alarms that are to be raised next, so many at most, first one first: those with no request before
+    /// that raise, and no doubt about it.
+    pub(super) fn raises_ahead(&self, most: usize) -> Vec<AlarmKey> {
+        let mut seen: HashSet<&AlarmKey> = HashSet::new();
+        let mut ahead = Vec::new();
+        for entry in self.entries.values() {
+            let Target::Alarm(key) = &entry.target else { continue };
+            let is_raise = matches!(entry.request.kind, RequestKind::Raise { .. });
+            if seen.insert(key) && is_raise && entry.state == State::Ready && !entry.in_doubt {
+                ahead.push(key.clone());
+                if ahead.len() == most {
+                    break;
+                }
+            }
+        }
+        ahead
     }
 
     /// Takes the next request that may go now.
@@ -195,7 +217,7 @@ impl Lanes {
             let due = match entry.state {
                 State::Ready => true,
                 State::Paused(until) => until <= now,
-                State::Running => false,
+                State::Running | State::Answered => false,
             };
             let behind_a_barrier = || barriers.iter().any(|barrier| barrier.conflicts(&entry.target));
             let blocked = match &entry.target {
@@ -225,9 +247,20 @@ impl Lanes {
             .values()
             .filter_map(|entry| match entry.state {
                 State::Paused(until) if until > now => Some(until),
-                State::Paused(_) | State::Ready | State::Running => None,
+                State::Paused(_) | State::Ready | State::Running | State::Answered => None,
             })
             .min()
+    }
+
+    /// The controller has answered: another request may go there, but none of the same alarm until it is on
+    /// disk what became of this one.
+    pub(super) fn answered(&mut self, seq: i64) {
+        if let Some(entry) = self.entries.get_mut(&seq)
+            && entry.state == State::Running
+        {
+            entry.state = State::Answered;
+            self.running -= 1;
+        }
     }
 
     /// The request has left the store.

@@ -16,6 +16,7 @@ mod healer;
 mod lanes;
 mod limit;
 mod outcome;
+mod survey;
 mod worker;
 
 pub use healer::Healer;

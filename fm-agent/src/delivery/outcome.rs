@@ -12,8 +12,10 @@ use super::lanes::Next;
 pub(super) enum Outcome {
     /// The store is told; `unclear` answers slow the domain down.
     Finished { report: Report, unclear: bool },
-    /// Again after a pause of its own; the domain is well.
+    /// Again after a pause of its own; the domain is well, but may have too much to do.
     Again(Failure),
+    /// Again after a pause of its own; the controller answered cleanly, nothing slows down.
+    Waits(Failure),
     /// The domain is down.
     Down(Failure),
     /// No attempt was made: the store has given the request up.
@@ -27,6 +29,7 @@ impl Outcome {
             Self::Finished { report: Report::Rejected { .. }, .. } => "rejected",
             Self::Finished { .. } => "done",
             Self::Again(_) => "again",
+            Self::Waits(_) => "waits",
             Self::Down(_) => "down",
             Self::GivenUp => "given_up",
         }
@@ -42,13 +45,23 @@ pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
     }
 }
 
+/// What an attempt knows of its alarm at the controller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The uuid under which it stood there last.
+    pub(super) standing: Option<String>,
+    /// Nothing stood under its key a moment ago.
+    pub(super) absent: bool,
+}
+
 /// Makes the attempt.
-pub(super) async fn attempt(backend: &dyn Backend, next: Next, standing: Option<String>) -> Outcome {
+pub(super) async fn attempt(backend: &dyn Backend, next: Next, known: Known) -> Outcome {
+    let Known { standing, absent } = known;
     let Next { request, in_doubt } = next;
     let seq = request.seq;
     let delivered = match request.kind {
         RequestKind::Raise { alarm, uuid } => {
-            backend.raise(&Raise { alarm: *alarm, uuid, standing, in_doubt }).await
+            backend.raise(&Raise { alarm: *alarm, uuid, standing, absent, in_doubt }).await
         }
         RequestKind::Clear { key } => backend.clear(&Clear { key, standing }).await,
         RequestKind::ClearAll { entity_instance_id, rule } => {
@@ -69,6 +82,7 @@ fn follows(seq: i64, delivered: Result<Delivered, Failure>) -> Outcome {
                 Outcome::Finished { report, unclear: false }
             }
             FailureKind::Retry => Outcome::Again(failure),
+            FailureKind::Waits => Outcome::Waits(failure),
             FailureKind::Unavailable => Outcome::Down(failure),
         },
     }
@@ -90,6 +104,7 @@ mod tests {
         let report = Report::Rejected { seq: 7, answer: "said so".into() };
         assert_eq!(follows(7, failed(FailureKind::Rejected)), Outcome::Finished { report, unclear: false });
         assert!(matches!(follows(7, failed(FailureKind::Retry)), Outcome::Again(it) if it.in_doubt));
+        assert!(matches!(follows(7, failed(FailureKind::Waits)), Outcome::Waits(it) if it.in_doubt));
         assert!(matches!(follows(7, failed(FailureKind::Unavailable)), Outcome::Down(it) if it.in_doubt));
     }
 }

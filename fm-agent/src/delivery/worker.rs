@@ -1,10 +1,13 @@
 //! The task of one domain: fills the lanes from the store, keeps requests under way, records what
 //! became of them, and probes a controller that is down.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fm_common::AlarmKey;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
@@ -13,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
-use super::outcome::{Outcome, attempt, needs_standing};
-use crate::backend::{Controller, Failure, FailureKind};
+use super::outcome::{Known, Outcome, attempt, needs_standing};
+use super::survey::{self, Survey};
+use crate::backend::{Controller, Failure, FailureKind, Query};
 use crate::config::Domain;
 use crate::metrics::Metrics;
-use crate::store::{Report, Store, StoreError, Turn};
+use crate::store::{Report, RequestKind, Store, StoreError, Turn};
 
 /// Requests held in memory at most; the rest waits on disk.
 const WINDOW: usize = 4096;
@@ -27,6 +31,8 @@ const CHUNK: usize = 256;
 /// How far ahead of the request that goes next the store is told what may have been sent: one commit for
 /// so many requests.
 const BEGUN_AHEAD: i64 = 64;
+/// Answers of the controller that wait for the disk, at most: what is asked about again after a crash.
+const MOST_UNRECORDED: usize = 64;
 
 /// The delivery of one domain.
 #[derive(Debug)]
@@ -37,6 +43,9 @@ pub struct Worker {
     wake: Arc<Notify>,
     lanes: Lanes,
     limit: InFlightLimit,
+    survey: Survey,
+    /// Answers that wait for the disk.
+    unrecorded: usize,
     /// What may be sent: the store knows that requests up to here may have been.
     begun: i64,
     /// The last request read from the store.
@@ -48,13 +57,18 @@ pub struct Worker {
     metrics: Arc<Metrics>,
 }
 
-/// An attempt that has ended.
-struct Ended {
-    seq: i64,
-    outcome: Outcome,
-    /// Whether what became of it is on disk.
-    recorded: Result<(), StoreError>,
+/// Something that was under way has ended.
+enum Ended {
+    /// An attempt at a request.
+    Attempt(i64, Outcome),
+    /// Noting what became of a request; whether that is on disk.
+    Record(i64, Result<(), StoreError>),
+    /// The question what does not stand.
+    Survey(Option<HashSet<AlarmKey>>),
 }
+
+/// What is under way.
+type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Ended> + Send>>>;
 
 impl Worker {
     /// A worker for a domain whose alarms a controller keeps.
@@ -78,6 +92,8 @@ impl Worker {
             lanes: Lanes::new(begun),
             begun,
             limit: InFlightLimit::new(max_in_flight),
+            survey: Survey::default(),
+            unrecorded: 0,
             read_up_to: 0,
             more: true,
             read_again_at: None,
@@ -87,7 +103,7 @@ impl Worker {
 
     /// Delivers until `stop`; then waits for what is under way.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut under_way = FuturesUnordered::new();
+        let mut under_way = UnderWay::new();
         loop {
             if stop.is_cancelled() && under_way.is_empty() {
                 return;
@@ -95,14 +111,8 @@ impl Worker {
             let is_down = self.controller.health.down().is_some();
             if !stop.is_cancelled() && !is_down {
                 self.fill().await;
-                while self.lanes.running() < self.limit.get()
-                    && let Some(next) = self.lanes.next(Instant::now())
-                {
-                    if self.begin(next.request.seq).await {
-                        let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
-                        under_way.push(deliver(self.domain, store, controller, next));
-                    }
-                }
+                self.ask(&mut under_way);
+                self.start(&mut under_way).await;
             }
             let due = if is_down {
                 self.controller.health.probe_at()
@@ -110,7 +120,7 @@ impl Worker {
                 self.lanes.next_due(Instant::now()).into_iter().chain(self.read_again_at).min()
             };
             tokio::select! {
-                Some(ended) = under_way.next() => self.ended(ended),
+                Some(ended) = under_way.next() => self.ended(ended, &mut under_way),
                 () = self.wake.notified() => self.more = true,
                 () = self.controller.health.changed() => {}
                 () = until(due), if !stop.is_cancelled() => {
@@ -165,35 +175,96 @@ impl Worker {
         }
     }
 
-    fn ended(&mut self, Ended { seq, outcome, recorded }: Ended) {
-        self.metrics.delivered(self.domain.name(), outcome.name());
-        match (outcome, recorded) {
-            (Outcome::Finished { unclear, .. }, Ok(())) => {
+    /// Asks what does not stand of that which is to be raised next, when it is time to.
+    fn ask(&mut self, under_way: &mut UnderWay) {
+        let now = Instant::now();
+        if !self.survey.is_due(now) {
+            return;
+        }
+        let Some(keys) = self.survey.question(self.lanes.raises_ahead(survey::MOST), now) else { return };
+        let (domain, controller) = (self.domain, self.controller.clone());
+        under_way.push(Box::pin(async move {
+            // Whatever fails, each raise asks for itself, and finds out what that means for the domain.
+            Ended::Survey(match AssertUnwindSafe(controller.backend.absent(&keys)).catch_unwind().await {
+                Ok(Ok(absent)) => Some(absent),
+                Ok(Err(failure)) => {
+                    tracing::debug!(%domain, reason = failure.reason, "what stands cannot be asked at once");
+                    None
+                }
+                Err(_) => {
+                    tracing::error!(%domain, "the agent failed on a question: please report the panic in the log above");
+                    None
+                }
+            })
+        }));
+    }
+
+    /// Starts what may go, as long as there is room at the controller.
+    async fn start(&mut self, under_way: &mut UnderWay) {
+        while self.lanes.running() < self.limit.get()
+            && self.unrecorded < MOST_UNRECORDED
+            && let Some(next) = self.lanes.next(Instant::now())
+        {
+            if !self.begin(next.request.seq).await {
+                continue;
+            }
+            let absent = match &next.request.kind {
+                RequestKind::Raise { alarm, .. } => self.survey.take(&alarm.key(), Instant::now()),
+                _ => false,
+            };
+            let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
+            under_way.push(Box::pin(deliver(self.domain, store, controller, next, absent)));
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, under_way: &mut UnderWay) {
+        if let Ended::Attempt(_, outcome) = &ended {
+            self.metrics.delivered(self.domain.name(), outcome.name());
+        }
+        match ended {
+            Ended::Attempt(seq, Outcome::Finished { report, unclear }) => {
                 self.controller.health.succeeded();
                 if unclear {
                     self.limit.unclear();
                 } else {
                     self.limit.clean();
                 }
-                self.lanes.done(seq);
+                // The controller is free for another while the disk takes this.
+                self.lanes.answered(seq);
+                self.unrecorded += 1;
+                let store = Arc::clone(&self.store);
+                under_way
+                    .push(Box::pin(async move { Ended::Record(seq, store.writer.report(report).await) }));
             }
-            // It was taken, but that is not on disk: asking again will find it.
-            (Outcome::Finished { .. }, Err(error)) => {
-                tracing::error!(domain = %self.domain, seq, %error, "a delivery cannot be recorded");
-                self.again(seq, true);
-            }
-            (Outcome::GivenUp, _) => self.lanes.done(seq),
-            (Outcome::Again(failure), _) => {
+            Ended::Attempt(seq, Outcome::GivenUp) => self.lanes.done(seq),
+            Ended::Attempt(seq, Outcome::Again(failure)) => {
                 self.controller.health.succeeded();
                 tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery failed, goes again");
                 self.limit.unclear();
                 self.again(seq, failure.in_doubt);
             }
-            (Outcome::Down(failure), _) => {
+            Ended::Attempt(seq, Outcome::Waits(failure)) => {
+                self.controller.health.succeeded();
+                tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery waits, goes again");
+                self.again(seq, failure.in_doubt);
+            }
+            Ended::Attempt(seq, Outcome::Down(failure)) => {
                 self.controller.health.failed(&failure.reason);
                 self.limit.unclear();
                 self.again(seq, failure.in_doubt);
             }
+            Ended::Record(seq, recorded) => {
+                self.unrecorded -= 1;
+                match recorded {
+                    Ok(()) => self.lanes.done(seq),
+                    // It was taken, but that is not on disk: asking again will find it.
+                    Err(error) => {
+                        tracing::error!(domain = %self.domain, seq, %error, "a delivery cannot be recorded");
+                        self.again(seq, true);
+                    }
+                }
+            }
+            Ended::Survey(absent) => self.survey.answered(absent, Instant::now()),
         }
     }
 
@@ -217,20 +288,24 @@ impl Worker {
     }
 }
 
-/// Makes one attempt and records what became of it.
-async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next: Next) -> Ended {
+/// Makes one attempt.
+async fn deliver(
+    domain: Domain,
+    store: Arc<Store>,
+    controller: Controller,
+    next: Next,
+    absent: bool,
+) -> Ended {
     let seq = next.request.seq;
     let standing = match store.reader.still_waits(domain, seq, needs_standing(&next.request.kind)).await {
         Ok(Turn::Waits(standing)) => standing,
-        Ok(Turn::Gone) => return Ended { seq, outcome: Outcome::GivenUp, recorded: Ok(()) },
-        Err(error) => {
-            let failure = Failure::retry(error.to_string());
-            return Ended { seq, outcome: Outcome::Again(failure), recorded: Ok(()) };
-        }
+        Ok(Turn::Gone) => return Ended::Attempt(seq, Outcome::GivenUp),
+        Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
     };
     let kind = next.request.kind.name();
+    let changed = standing.clone().zip(needs_standing(&next.request.kind));
     // A request that the agent itself fails on must not take the whole domain with it.
-    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, standing))
+    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, absent }))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {
@@ -238,21 +313,37 @@ async fn deliver(domain: Domain, store: Arc<Store>, controller: Controller, next
             tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
             Outcome::Again(Failure::retry(reason).in_doubt(true))
         });
-    let recorded = match &outcome {
-        Outcome::Finished { report, .. } => {
-            match report {
-                Report::Done { .. } | Report::Begun { .. } => {
-                    tracing::debug!(%domain, seq, kind, "delivered");
-                }
-                Report::Rejected { answer, .. } => {
-                    tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
-                }
+    match &outcome {
+        Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => {
+            if let Some((uuid, key)) = changed
+                && let Err(failure) = note_if_gone(domain, &store, &controller, key, uuid).await
+            {
+                return Ended::Attempt(seq, Outcome::Again(failure));
             }
-            store.writer.report(report.clone()).await
+            tracing::warn!(%domain, seq, kind, answer, "the controller refuses a request; it is kept as rejected");
         }
-        Outcome::Again(_) | Outcome::Down(_) | Outcome::GivenUp => Ok(()),
-    };
-    Ended { seq, outcome, recorded }
+        Outcome::Finished { .. } => tracing::debug!(%domain, seq, kind, "delivered"),
+        Outcome::Again(_) | Outcome::Waits(_) | Outcome::Down(_) | Outcome::GivenUp => {}
+    }
+    Ended::Attempt(seq, outcome)
+}
+
+/// A change deletes what stood before. When it is refused then, nothing stands any more, and nobody is to be told
+/// that something does.
+async fn note_if_gone(
+    domain: Domain,
+    store: &Store,
+    controller: &Controller,
+    key: AlarmKey,
+    uuid: String,
+) -> Result<(), Failure> {
+    let standing = controller.backend.list(&Query::one(&key)).await?;
+    if standing.iter().any(|alarm| alarm.uuid.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(&uuid)))
+    {
+        return Ok(());
+    }
+    let gone = Report::Gone { domain, key, uuid };
+    store.writer.report(gone).await.map_err(|error| Failure::retry(error.to_string()))
 }
 
 /// Until this moment; without one, for ever.

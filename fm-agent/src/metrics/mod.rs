@@ -128,7 +128,7 @@ impl Metrics {
             )?,
             deliveries: new.counters(
                 "fm_agent_deliveries_total",
-                "Attempts to deliver: done, rejected (kept), again (this request later), down (the controller cannot be used), given_up (not tried: a later request took its place, or there was no room).",
+                "Attempts to deliver: done, rejected (kept), again (this request later), waits (for others to go), down (the controller cannot be used), given_up (not tried: a later request took its place, or there was no room).",
                 &["domain", "outcome"],
             )?,
             connections: new.gauge("fm_agent_connections", "Callers' connections that are open.")?,

@@ -163,7 +163,7 @@ impl Service {
             return Err(could_not(format!("{reason}; it is done when the controller is up again")));
         }
         let health = Arc::clone(&controller.health);
-        let number = health.resync().want();
+        let number = health.resync().want_now();
         later(async move {
             match timeout(call.left(), health.resync().outcome(number)).await {
                 Ok(Ok(outcome)) => {

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::meter::Counts;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
-use super::{fold, healing, rejected};
+use super::{accepted, fold, healing, rejected};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -105,6 +105,7 @@ impl Apply<'_> {
             }
             if kept.domain == domain && standing.same_content(alarm) {
                 if pending.is_none() && !self.here.contains(&domain) {
+                    accepted::note_present(self.connection, &kept.key)?;
                     let check = fresh_uuid(alarm, Some(kept));
                     let seq = self.request(domain, &raise_request(alarm, check), None)?;
                     tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
@@ -118,6 +119,7 @@ impl Apply<'_> {
         let row = row.filter(|row| row.kept.domain == domain);
         let waits = row.as_ref().and_then(|row| row.pending);
         let previous = row.map(|row| row.kept);
+        accepted::note_present(self.connection, &alarm.key())?;
         let uuid = fresh_uuid(alarm, previous.as_ref());
         let pending = if self.here.contains(&domain) {
             tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;

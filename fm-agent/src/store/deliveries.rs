@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::error::StoreError;
 use super::model::{KeepRejected, Kept, Report, Request, RequestKind, Standing};
 use super::tables::{self, AlarmRow};
-use super::{healing, rejected};
+use super::{accepted, healing, rejected};
 use crate::config::Domain;
 
 /// Applies a report. A request that is gone already is passed over. Gives the domain whose queue a request
@@ -35,6 +35,10 @@ pub(super) fn report(
         }
         Report::Begun { domain, up_to } => {
             tables::put_begun(connection, *domain, *up_to)?;
+            Ok(None)
+        }
+        Report::Gone { domain, key, uuid } => {
+            gone(connection, *domain, key, uuid)?;
             Ok(None)
         }
     }
@@ -86,13 +90,27 @@ fn not_taken(connection: &Connection, request: &Request) -> Result<(), StoreErro
     }
 }
 
+/// The alarm does not stand at the controller any more.
+fn gone(connection: &Connection, domain: Domain, key: &AlarmKey, uuid: &str) -> Result<(), StoreError> {
+    let row = tables::find_alarm(connection, key)?;
+    let held =
+        |row: &AlarmRow| row.kept.domain == domain && row.kept.controller_uuid.as_deref() == Some(uuid);
+    if row.as_ref().is_some_and(held) {
+        healing::bury(connection, key)?;
+        tables::forget_controller_uuid(connection, key)?;
+    }
+    Ok(())
+}
+
 /// Nothing more waits for an alarm whose latest request was refused.
 fn refused(connection: &Connection, seq: i64, key: &AlarmKey) -> Result<(), StoreError> {
     let row = tables::find_alarm(connection, key)?;
     let Some(AlarmRow { kept, .. }) = row.filter(|row| row.pending == Some(seq)) else { return Ok(()) };
     match &kept {
-        // An earlier raise of it stands, so a clear has to find it.
+        // An earlier raise of it stands, so a clear has to find it, and readers are to see that one.
         Kept { standing: Standing::Raised(_), controller_uuid: Some(_), .. } => {
+            let standing = accepted::find(connection, key)?.map_or(kept.standing, Standing::Raised);
+            let kept = Kept { standing, ..kept };
             tables::put_alarm(connection, &AlarmRow::new(kept, None))
         }
         // A clear that is asked for again has to be sent again.
@@ -121,6 +139,9 @@ fn raised(
         // Nobody else will ask about it: it does not stand, so this node does not hold it either.
         (None, true) => tables::delete_alarm(connection, key),
         (uuid, false) => {
+            if uuid.is_some() {
+                accepted::note(connection, alarm)?;
+            }
             let kept = Kept { controller_uuid: uuid, ..kept };
             tables::put_alarm(connection, &AlarmRow::new(kept, pending))
         }

@@ -13,6 +13,7 @@
 //! It knows no routing, no deadlines and no controllers: it is told which domain owns what, and what
 //! became of a delivery.
 
+mod accepted;
 mod apply;
 mod bounds;
 mod condition;

@@ -174,6 +174,16 @@ pub enum Report {
         /// What the controller said.
         answer: String,
     },
+    /// The controller of this domain does not hold the alarm under this uuid any more: the raise that was to
+    /// change it is still to be reported.
+    Gone {
+        /// The domain.
+        domain: Domain,
+        /// The alarm's key.
+        key: AlarmKey,
+        /// The uuid that it had there.
+        uuid: String,
+    },
     /// Requests of this domain up to this place may be sent from now on.
     Begun {
         /// The domain.

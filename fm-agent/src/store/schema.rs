@@ -106,6 +106,25 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
+    -- What a controller holds of an alarm while a change of it waits. It is of no use any more when nothing
+    -- waits, or when the controller does not hold the alarm.
+    CREATE TABLE accepted (
+        alarm_id TEXT NOT NULL,
+        entity   TEXT NOT NULL,
+        alarm    TEXT NOT NULL,     -- as JSON
+        PRIMARY KEY (alarm_id, entity)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER accepted_settled AFTER UPDATE ON alarm
+        WHEN NEW.pending IS NULL OR NEW.controller_uuid IS NULL
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+    CREATE TRIGGER accepted_gone AFTER DELETE ON alarm
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+",
+    "
     -- The latest request about the same alarm in the same domain that waited when this one was taken.
     ALTER TABLE request ADD COLUMN previous INTEGER;
 
@@ -113,7 +132,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE request ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
     UPDATE request SET rank = CASE json_extract(alarm, '$.severity')
             WHEN 'warning' THEN 1 WHEN 'minor' THEN 2 WHEN 'major' THEN 3 WHEN 'critical' THEN 4 ELSE 0
-        END WHERE kind = 'log';
+        END WHERE kind = 'log' AND json_valid(alarm);
     CREATE INDEX request_log ON request (rank, domain, seq) WHERE kind = 'log';
     CREATE INDEX request_same_clear_all ON request (domain, entity, rule, seq) WHERE kind = 'clear_all';
 

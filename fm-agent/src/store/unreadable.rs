@@ -10,7 +10,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 
-use fm_common::Timestamp;
+use fm_common::{Alarm, Timestamp};
 
 use super::error::{StoreError, StoreErrorKind};
 use super::tables::{self, ALARM_COLUMNS, REQUEST_COLUMNS};
@@ -42,6 +42,7 @@ pub(super) fn sweep(connection: &Connection) -> Result<u64, StoreError> {
             alarms.push((bytes(row, 0)?, bytes(row, 1)?, reason));
         }
     }
+    accepted(connection)?;
     for (seq, reason) in &requests {
         request(connection, *seq, reason)?;
     }
@@ -49,6 +50,25 @@ pub(super) fn sweep(connection: &Connection) -> Result<u64, StoreError> {
         alarm(connection, alarm_id, entity, reason)?;
     }
     Ok((requests.len() + alarms.len()) as u64)
+}
+
+/// What is noted of a controller's state and cannot be read is as good as not noted.
+fn accepted(connection: &Connection) -> Result<(), StoreError> {
+    let mut statement = connection.prepare("SELECT alarm_id, entity, alarm FROM accepted")?;
+    let mut rows = statement.query([])?;
+    let mut gone: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let alarm: Result<Alarm, _> = serde_json::from_slice(&bytes(row, 2)?);
+        if alarm.is_err() {
+            gone.push((bytes(row, 0)?, bytes(row, 1)?));
+        }
+    }
+    for (alarm_id, entity) in &gone {
+        let text = |bytes| ToSqlOutput::Borrowed(ValueRef::Text(bytes));
+        let sql = "DELETE FROM accepted WHERE alarm_id = ?1 AND entity = ?2";
+        connection.execute(sql, params![text(alarm_id), text(entity)])?;
+    }
+    Ok(())
 }
 
 /// Why a row cannot be read, if that is what became of it.

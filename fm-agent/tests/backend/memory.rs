@@ -1,6 +1,6 @@
 //! What the service remembers of an alarm that it does not list, and removing one by its uuid.
 
-use fm_agent::backend::{Absent, Clear, Delivered, FailureKind, Memory};
+use fm_agent::backend::{Absent, Clear, Delivered, Failure, FailureKind, Memory};
 use fm_common::{AlarmKey, Timestamp};
 use fm_rest_sim::{Apply, Fault, FaultKind};
 
@@ -10,20 +10,24 @@ fn absent(entity: &str, uuid: &str, since: Timestamp) -> Absent {
     Absent { key: AlarmKey::new(ALARM_ID, entity), uuid: uuid.to_owned(), since }
 }
 
+async fn recall(bench: &Bench, absent: &Absent) -> Result<Memory, Failure> {
+    bench.backend.recall(std::slice::from_ref(absent)).await.map(|memories| memories[0])
+}
+
 #[tokio::test]
 async fn a_removal_is_remembered() {
     let bench = Bench::platform();
     let given = usual();
     bench.raise(&given).await.unwrap();
     let asked = absent(ENTITY, &given.uuid, Timestamp::now());
-    assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Raised));
+    assert_eq!(recall(&bench, &asked).await, Ok(Memory::Raised));
     bench.requests();
     bench.clear(ENTITY).await.unwrap();
     bench.requests();
-    assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Removed));
+    assert_eq!(recall(&bench, &asked).await, Ok(Memory::Removed));
     assert_eq!(bench.requests(), ["GET event_log"]);
     // The same alarm was removed before this raise of it.
-    assert_eq!(bench.backend.recall(&absent(ENTITY, "another", Timestamp::now())).await, Ok(Memory::Nothing));
+    assert_eq!(recall(&bench, &absent(ENTITY, "another", Timestamp::now())).await, Ok(Memory::Nothing));
 }
 
 #[tokio::test]
@@ -33,7 +37,7 @@ async fn a_change_is_no_removal() {
     let worse = raise(alarm(ENTITY, "worse"));
     bench.raise(&worse).await.unwrap();
     let asked = absent(ENTITY, &worse.uuid, Timestamp::now());
-    assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Raised));
+    assert_eq!(recall(&bench, &asked).await, Ok(Memory::Raised));
 }
 
 #[tokio::test]
@@ -44,7 +48,7 @@ async fn a_raise_that_left_no_event_is_not_remembered() {
     bench.insist(&given, 3).await;
     assert_eq!(bench.uuids(), std::slice::from_ref(&given.uuid));
     let asked = absent(ENTITY, &given.uuid, Timestamp::now());
-    assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Nothing));
+    assert_eq!(recall(&bench, &asked).await, Ok(Memory::Nothing));
 }
 
 #[tokio::test]
@@ -53,8 +57,36 @@ async fn suppressed_kinds_are_remembered_too() {
     let given = usual();
     bench.raise(&given).await.unwrap();
     bench.sim.suppress(ALARM_ID, true).unwrap();
+    // The event log leaves their events out, too, unless it is told not to.
+    for (path, shown) in [("event_log?alarms=1", 0), ("event_log?alarms=1&include_suppress=1", 1)] {
+        let (status, log) = bench.raw("GET", path, None).await;
+        assert_eq!((status, log["event_log"].as_array().map(Vec::len)), (200, Some(shown)), "{path}");
+    }
     let asked = absent(ENTITY, &given.uuid, Timestamp::now());
-    assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Raised));
+    assert_eq!(recall(&bench, &asked).await, Ok(Memory::Raised));
+}
+
+#[tokio::test]
+async fn many_are_remembered_in_one_read() {
+    let bench = Bench::platform();
+    let mut asked = Vec::new();
+    for n in 0..12 {
+        let given = raise(alarm(&format!("host=c{n}.port=eth0"), "broken"));
+        let entity = given.alarm.entity_instance_id.clone();
+        // Raised, removed, and never there.
+        if n % 3 < 2 {
+            bench.raise(&given).await.unwrap();
+        }
+        asked.push(absent(&entity, &given.uuid, Timestamp::now()));
+        if n % 3 == 1 {
+            bench.clear(&entity).await.unwrap();
+        }
+    }
+    bench.requests();
+    let memories = bench.backend.recall(&asked).await.unwrap();
+    let expected = [Memory::Raised, Memory::Removed, Memory::Nothing];
+    assert_eq!(memories, expected.repeat(4));
+    assert_eq!(bench.requests(), ["GET event_log"]);
 }
 
 #[tokio::test]
@@ -65,9 +97,9 @@ async fn what_was_adapted_is_recognized() {
         let given = raise(alarm(entity, "broken"));
         bench.raise(&given).await.unwrap();
         let asked = absent(entity, &given.uuid, Timestamp::now());
-        assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Raised), "{entity}");
+        assert_eq!(recall(&bench, &asked).await, Ok(Memory::Raised), "{entity}");
         bench.clear(entity).await.unwrap();
-        assert_eq!(bench.backend.recall(&asked).await, Ok(Memory::Removed), "{entity}");
+        assert_eq!(recall(&bench, &asked).await, Ok(Memory::Removed), "{entity}");
     }
 }
 
@@ -76,10 +108,10 @@ async fn who_cannot_be_asked_says_so() {
     let bench = Bench::platform();
     let asked = absent(ENTITY, "u", Timestamp::now());
     bench.fault(Fault::status(500).on("GET", "/v1/event_log").times(1));
-    let failure = bench.backend.recall(&asked).await.unwrap_err();
+    let failure = recall(&bench, &asked).await.unwrap_err();
     assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Retry, false), "{failure}");
     bench.fault(Fault::new(FaultKind::Refuse));
-    assert_eq!(bench.backend.recall(&asked).await.unwrap_err().kind, FailureKind::Unavailable);
+    assert_eq!(recall(&bench, &asked).await.unwrap_err().kind, FailureKind::Unavailable);
 }
 
 #[tokio::test]

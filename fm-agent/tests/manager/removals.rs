@@ -19,7 +19,7 @@ fn planted(entities: &[&str]) -> Bench {
 async fn a_clear_of_subcloud1_waits_while_subcloud10_stands() {
     let bench = planted(&["subcloud=subcloud1", "subcloud=subcloud10"]);
     let failure = bench.clear("subcloud=subcloud1").await.unwrap_err();
-    assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Retry, false));
+    assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Waits, false));
     assert!(failure.reason.contains("while 'subcloud=subcloud10' has an alarm"), "{failure}");
     assert_eq!(bench.entities(), ["subcloud=subcloud1", "subcloud=subcloud10"]);
     assert_eq!(bench.count(Action::Delete), 0, "not sent at all");
@@ -33,7 +33,7 @@ async fn a_clear_of_subcloud1_waits_while_subcloud10_stands() {
 async fn what_lies_under_an_entity_is_another_alarm() {
     let bench = planted(&["host=a", "host=a.port=1"]);
     let failure = bench.clear("host=a").await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Retry);
+    assert_eq!(failure.kind, FailureKind::Waits);
     assert_eq!(bench.entities(), ["host=a", "host=a.port=1"]);
 }
 
@@ -49,7 +49,7 @@ async fn an_alarm_of_another_id_is_in_nobodys_way() {
 async fn a_suppressed_alarm_is_not_cleared_unseen() {
     let bench = planted(&["subcloud=subcloud1", "subcloud=subcloud10"]);
     bench.sim.suppress(ALARM_ID, true);
-    assert_eq!(bench.clear("subcloud=subcloud1").await.unwrap_err().kind, FailureKind::Retry);
+    assert_eq!(bench.clear("subcloud=subcloud1").await.unwrap_err().kind, FailureKind::Waits);
     assert_eq!(bench.entities().len(), 2);
     // And is cleared when it is meant.
     bench.clear("subcloud=subcloud10").await.unwrap();
@@ -63,7 +63,7 @@ async fn a_wildcard_in_an_entity_clears_that_entity_only() {
         bench.clear(entity).await.unwrap();
     }
     assert_eq!(bench.entities(), ["site=a_1", "site=ab1"]);
-    assert_eq!(bench.clear("site=a_1").await.unwrap_err().kind, FailureKind::Retry);
+    assert_eq!(bench.clear("site=a_1").await.unwrap_err().kind, FailureKind::Waits);
     assert_eq!(bench.entities(), ["site=a_1", "site=ab1"]);
     bench.clear("site=ab1").await.unwrap();
     bench.clear("site=a_1").await.unwrap();

@@ -9,7 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::connection::{Broken, Connection};
+use super::connection::{Broken, Connection, Resolve, System};
 use super::message::{Answer, Request};
 use crate::backend::Failure;
 use crate::config::FmManagerConfig;
@@ -20,6 +20,7 @@ const LONGEST_IDLE: Duration = Duration::from_secs(30);
 /// One manager.
 #[derive(Debug)]
 pub(super) struct Client {
+    names: Box<dyn Resolve>,
     host: String,
     port: u16,
     connect_limit: Duration,
@@ -33,6 +34,7 @@ impl Client {
     /// yet.
     pub(super) fn new(config: &FmManagerConfig, most_idle: usize) -> Self {
         Self {
+            names: Box::new(System),
             host: config.host.as_str().to_owned(),
             port: config.port,
             connect_limit: config.connect_timeout_ms.duration(),
@@ -73,7 +75,7 @@ impl Client {
     }
 
     async fn anew(&self, requests: &[Request]) -> Result<Vec<Answer>, Broken> {
-        let connection = Connection::open(&self.host, self.port, self.connect_limit)
+        let connection = Connection::open(&*self.names, &self.host, self.port, self.connect_limit)
             .await
             .map_err(|words| Broken::Unsent(format!("fm-manager cannot be reached at {words}")))?;
         self.exchange(connection, requests).await
@@ -115,5 +117,55 @@ impl Client {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::sync::Arc;
+
+    use fm_manager_sim::{ManagerConfig, ManagerSim};
+
+    use super::super::connection::Lookup;
+    use super::*;
+
+    /// A name whose address moves.
+    #[derive(Debug, Clone)]
+    struct Moving(Arc<Mutex<IpAddr>>);
+
+    impl Resolve for Moving {
+        fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Lookup<'a> {
+            assert_eq!(host, "controller");
+            let address = SocketAddr::from((*self.0.lock().unwrap(), port));
+            Box::pin(async move { Ok(vec![address]) })
+        }
+    }
+
+    /// A manager at this address of the loopback network; port 0 takes a free one.
+    fn manager(last: u8, port: u16) -> ManagerSim {
+        let listen = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), port));
+        ManagerSim::start(ManagerConfig { listen, ..ManagerConfig::default() }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_name_is_looked_up_again_when_its_address_has_moved() {
+        let first = manager(1, 0);
+        let port = first.address().port();
+        let second = manager(2, port);
+        let names = Moving(Arc::new(Mutex::new(first.address().ip())));
+        let config = FmManagerConfig { port, ..FmManagerConfig::default() };
+        let client = Client { names: Box::new(names.clone()), ..Client::new(&config, 2) };
+        let question = [Request::get_by_id("100.101")];
+
+        client.ask(&question).await.unwrap();
+        assert_eq!((first.requests().len(), second.requests().len()), (1, 0));
+        // The controller goes to the other node: the connection that was kept ends, the next goes there.
+        *names.0.lock().unwrap() = second.address().ip();
+        drop(first);
+        client.ask(&question).await.unwrap();
+        assert_eq!(second.requests().len(), 1);
+        client.ask(&question).await.unwrap();
+        assert_eq!(second.requests().len(), 2);
     }
 }

@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,6 +17,25 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::message::{self, Answer, LENGTH_BYTES, Request};
+
+/// Finds the addresses of a name.
+pub(super) trait Resolve: std::fmt::Debug + Send + Sync {
+    /// The addresses that the name has now.
+    fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Lookup<'a>;
+}
+
+/// What a [`Resolve`] is busy with.
+pub(super) type Lookup<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
+
+/// The system's names.
+#[derive(Debug)]
+pub(super) struct System;
+
+impl Resolve for System {
+    fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Lookup<'a> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +56,18 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects to one of the host's addresses, of whatever family, within the limit.
-    pub(super) async fn open(host: &str, port: u16, limit: Duration) -> Result<Self, String> {
+    pub(super) async fn open(
+        names: &dyn Resolve,
+        host: &str,
+        port: u16,
+        limit: Duration,
+    ) -> Result<Self, String> {
         let place = || format!("{host}:{port}");
         let deadline = Instant::now() + limit;
-        let addresses = timeout(limit, tokio::net::lookup_host((host, port)))
+        let addresses = timeout(limit, names.addresses(host, port))
             .await
             .map_err(|_| format!("{}: the name is not resolved within {} ms", place(), limit.as_millis()))?
             .map_err(|error| format!("{}: the name cannot be resolved: {error}", place()))?;
-        let addresses: Vec<SocketAddr> = addresses.collect();
         connect(&addresses, deadline).await.map_err(|error| format!("{}: {error}", place()))
     }
 
@@ -143,7 +167,8 @@ mod tests {
         let connection = connect(&[dead, alive], soon()).await.unwrap();
         assert_eq!(connection.stream.peer_addr().unwrap(), alive);
         assert!(connection.stream.nodelay().unwrap());
-        let connection = Connection::open("::1", alive.port(), Duration::from_secs(10)).await.unwrap();
+        let connection =
+            Connection::open(&System, "::1", alive.port(), Duration::from_secs(10)).await.unwrap();
         assert_eq!(connection.stream.peer_addr().unwrap(), alive);
     }
 
@@ -161,7 +186,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_nobody_knows_is_named() {
-        let error = Connection::open("nowhere.invalid", 8001, Duration::from_secs(10)).await.unwrap_err();
+        let error =
+            Connection::open(&System, "nowhere.invalid", 8001, Duration::from_secs(10)).await.unwrap_err();
         assert!(error.contains("nowhere.invalid:8001"), "{error}");
     }
 

@@ -23,7 +23,7 @@ mod read;
 mod removal;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fm_common::entity::EntityMatch;
@@ -78,10 +78,15 @@ impl Backend for FmManager {
         Box::pin(self.remove_one(key, uuid))
     }
 
+    /// Nothing is told: a raise asks for itself, and the manager makes no second alarm of it in any case.
+    fn absent<'a>(&'a self, _: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>> {
+        Box::pin(async { Ok(HashSet::new()) })
+    }
+
     /// The protocol has no way to the event log, so what the manager lost cannot be told from what a person
     /// removed: it is left alone, until its caller raises it again.
-    fn recall<'a>(&'a self, _: &'a Absent) -> Answer<'a, Memory> {
-        Box::pin(async { Ok(Memory::Raised) })
+    fn recall<'a>(&'a self, absent: &'a [Absent]) -> Answer<'a, Vec<Memory>> {
+        Box::pin(async { Ok(vec![Memory::Raised; absent.len()]) })
     }
 
     fn probe(&self) -> Answer<'_, ()> {

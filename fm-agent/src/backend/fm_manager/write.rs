@@ -130,7 +130,7 @@ impl FmManager {
             }
             match removal(&key, &standing, |other| *other == key) {
                 Removal::Safe => {}
-                Removal::Takes(other) => return Err(Failure::retry(self.waits(&key, other))),
+                Removal::Takes(other) => return Err(Failure::waits(self.waits(&key, other))),
                 Removal::Inexpressible => return Err(Failure::rejected(inexpressible(&key))),
             }
             match self.client.tell(&Request::delete(&key.alarm_id, &key.entity_instance_id)).await {

@@ -9,22 +9,31 @@
 use fm_common::AlarmKey;
 
 use super::client::Request;
+use super::read::Filter;
 use super::wire::Event;
 use super::{FmRestApi, adapt, wire};
 use crate::backend::{Absent, Failure, Memory};
 
 impl FmRestApi {
-    pub(super) async fn remembered(&self, absent: &Absent) -> Result<Memory, Failure> {
-        let entity = &absent.key.entity_instance_id;
-        let database = self.database_if(adapt::entity_depends_on_database(entity)).await?;
-        let key = AlarmKey::new(absent.key.alarm_id.as_str(), &adapt::hold_entity(entity, database));
+    /// One read of the event log for all of them: each read may cost the service a database connection.
+    pub(super) async fn remembered(&self, absent: &[Absent]) -> Result<Vec<Memory>, Failure> {
+        let keys: Vec<AlarmKey> = absent.iter().map(|absent| absent.key.clone()).collect();
+        let by_database = keys.iter().any(|key| adapt::entity_depends_on_database(&key.entity_instance_id));
+        let database = self.database_if(by_database).await?;
+        // Without the last, the service leaves out events of alarms whose kind is suppressed at present.
         let mut request = Request::get(&["event_log"]).with("alarms", "1").with("include_suppress", "1");
-        let filters = [("event_log_id", &key.alarm_id), ("entity_instance_id", entity)];
-        for (field, text) in filters.into_iter().filter(|(_, text)| !text.is_empty()) {
-            request = request.filter(field, adapt::filter(text));
+        let fields = ["event_log_id", "entity_instance_id"];
+        let common = Filter::common(&keys);
+        for (field, value) in fields.into_iter().zip(common.texts()) {
+            if let Some(value) = value {
+                request = request.filter(field, value);
+            }
         }
         let events = self.read(request, wire::events).await?;
-        Ok(memory(absent, &key, &events))
+        let held = |key: &AlarmKey| {
+            AlarmKey::new(key.alarm_id.as_str(), &adapt::hold_entity(&key.entity_instance_id, database))
+        };
+        Ok(absent.iter().map(|absent| memory(absent, &held(&absent.key), &events)).collect())
     }
 }
 

@@ -6,8 +6,9 @@
 //!
 //! Invariants:
 //! - Requests of one alarm come one at a time: the caller sees to that.
-//! - A raise costs two requests when nothing stands under its key, one when it stands already, one more for
-//!   each row that has to go and one more when an earlier attempt is in doubt.
+//! - A raise costs one request when it is told that nothing stands under its key. Else it asks: two requests when
+//!   nothing stands there, one when it stands already, one more for each row that has to go and one more when an
+//!   earlier attempt is in doubt.
 //! - Nothing is remembered of alarms: each method asks the service.
 
 mod adapt;
@@ -19,6 +20,7 @@ mod types;
 mod wire;
 mod write;
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use fm_common::entity::EntityMatch;
@@ -71,7 +73,11 @@ impl Backend for FmRestApi {
         Box::pin(self.remove_one(uuid))
     }
 
-    fn recall<'a>(&'a self, absent: &'a Absent) -> Answer<'a, Memory> {
+    fn absent<'a>(&'a self, keys: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>> {
+        Box::pin(self.not_standing(keys))
+    }
+
+    fn recall<'a>(&'a self, absent: &'a [Absent]) -> Answer<'a, Vec<Memory>> {
         Box::pin(self.remembered(absent))
     }
 

@@ -3,10 +3,12 @@
 //! Invariants:
 //! - A filter sent to the service is a superset of what is meant; what is meant is decided here.
 //! - A list is complete or a failure: the service gives at most 2000 alarms at a time and no working way
-//!   to the next page, so a full page is split until none is full.
+//!   to the next page, and hides masked alarms after it has cut the page, so that a short page may be cut, too. So
+//!   a page that is more than half full is split until none is, and a list of everything is checked against the
+//!   sum. What stays open is a filter under which more than a thousand alarms are masked.
 //! - Reading changes nothing at the service: no failure here is in doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fm_common::entity::canonical;
 use fm_common::{Alarm, AlarmKey, Severity};
@@ -20,6 +22,11 @@ use crate::backend::{Failure, FailureKind, Query};
 
 /// Alarms in a full page.
 const PAGE: usize = 2000;
+/// A page that is shorter is taken for complete. The service hides masked alarms of a page that it has cut
+/// already, so that one with room left may not be all there is.
+const TRUSTED: usize = PAGE / 2;
+/// Characters of what several entities begin with, at most: the service holds longer ones shortened.
+const MOST_COMMON: usize = 200;
 /// The length of a uuid.
 const UUID_CHARS: usize = 36;
 /// Digits of a uuid by which a page is split, at most: 65,536 pages.
@@ -32,7 +39,7 @@ const SEVERITIES: [Severity; 5] =
 
 /// What the service is asked for: every given text must be in the row.
 #[derive(Debug, Clone, Default)]
-struct Filter {
+pub(super) struct Filter {
     alarm_id: Option<String>,
     entity: Option<String>,
     severity: Option<Severity>,
@@ -56,12 +63,30 @@ impl Filter {
         Self::new(Some(&key.alarm_id), Some(&key.entity_instance_id), true)
     }
 
+    /// What all of these keys have in common, in the callers' form.
+    pub(super) fn common(keys: &[AlarmKey]) -> Self {
+        let same = |one: &&AlarmKey| keys.iter().all(|other| other.alarm_id == one.alarm_id);
+        let alarm_id = keys.first().filter(same).map(|key| key.alarm_id.as_str());
+        let entities = keys.iter().map(|key| canonical(&key.entity_instance_id));
+        let beginning = entities.reduce(|one, other| {
+            let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+            &one[..same.map(|(c, _)| c.len_utf8()).sum()]
+        });
+        let beginning: Option<String> = beginning.map(|text| text.chars().take(MOST_COMMON).collect());
+        Self::new(alarm_id, beginning.as_deref(), true)
+    }
+
+    /// What must be in the alarm id and in the entity, as the values of filters.
+    pub(super) fn texts(&self) -> [Option<&str>; 2] {
+        [self.alarm_id.as_deref(), self.entity.as_deref()]
+    }
+
     fn means_everything(&self) -> bool {
         self.alarm_id.is_none() && self.entity.is_none()
     }
 
     fn request(&self) -> Request<'static> {
-        let mut request = Request::get(&["alarms"]).with("expand", "1");
+        let mut request = Request::get(&["alarms"]);
         // Any value, 'false' too, would mean true.
         if self.suppressed {
             request = request.with("include_suppress", "1");
@@ -142,7 +167,7 @@ impl FmRestApi {
     async fn whose_fault(&self, failure: Failure) -> Failure {
         match failure.kind {
             FailureKind::Retry => self.summary().await.err().unwrap_or(failure),
-            FailureKind::Unavailable | FailureKind::Rejected => failure,
+            FailureKind::Unavailable | FailureKind::Waits | FailureKind::Rejected => failure,
         }
     }
 
@@ -158,6 +183,26 @@ impl FmRestApi {
         };
         rows.retain(|row| row.alarm.key() == *key);
         Ok(rows)
+    }
+
+    /// Those of these keys under which nothing stands, if one page tells.
+    pub(super) async fn not_standing(&self, keys: &[AlarmKey]) -> Result<HashSet<AlarmKey>, Failure> {
+        let by_database = keys.iter().any(|key| adapt::entity_depends_on_database(&key.entity_instance_id));
+        let database = self.database_if(by_database).await?;
+        let held = |key: &AlarmKey| {
+            AlarmKey::new(key.alarm_id.as_str(), &adapt::hold_entity(&key.entity_instance_id, database))
+        };
+        let filter = Filter::common(keys);
+        if filter.means_everything() {
+            // Everybody's alarms are more than a question is worth.
+            return Ok(HashSet::new());
+        }
+        let page = self.read(filter.request(), wire::alarms).await?;
+        if page.len() >= TRUSTED {
+            return Ok(HashSet::new());
+        }
+        let standing: HashSet<AlarmKey> = page.iter().map(|row| row.alarm.key()).collect();
+        Ok(keys.iter().filter(|key| !standing.contains(&held(key))).cloned().collect())
     }
 
     /// What can be read of one key where its list fails: a row of another writer whose severity is none
@@ -208,13 +253,20 @@ impl FmRestApi {
 
     /// Every row that matches, however many.
     async fn rows(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
-        let first = self.page(filter).await?;
-        if first.len() < PAGE {
-            return Ok(first);
-        }
+        // Only the sum over everything can be checked.
+        let counted = filter.means_everything() && filter.severity.is_none();
         for _ in 0..ATTEMPTS {
-            let rows = self.split(filter).await?;
-            if !filter.means_everything() || filter.severity.is_some() || self.complete(&rows).await? {
+            let page = self.page(filter).await?;
+            if page.len() >= if counted { PAGE } else { TRUSTED } {
+                break;
+            }
+            if !counted || self.complete(&page).await? {
+                return Ok(page);
+            }
+        }
+        for attempt in 0..ATTEMPTS {
+            let rows = self.split(self.parts(filter, attempt).await?).await?;
+            if !counted || self.complete(&rows).await? {
                 return Ok(rows);
             }
         }
@@ -224,21 +276,29 @@ impl FmRestApi {
         ))
     }
 
-    /// Reads page after page, each split as long as it is full: by alarm id, then by digits of the uuid.
-    async fn split(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
-        let mut waiting = if filter.alarm_id.is_some() {
-            by_digit(filter)
-        } else {
-            let types = self.alarm_types().await?;
-            types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect()
-        };
+    /// What to split a list into: by alarm id, which is little to ask; where that has not shown everything, for
+    /// masked alarms fill the page of one, by the first digits of the uuid.
+    async fn parts(&self, filter: &Filter, attempt: usize) -> Result<Vec<Filter>, Failure> {
+        if filter.alarm_id.is_some() {
+            return Ok(by_digit(filter));
+        }
+        if attempt > 0 {
+            return Ok(by_digit(filter).iter().flat_map(by_digit).collect());
+        }
+        let types = self.alarm_types().await?;
+        Ok(types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect())
+    }
+
+    /// Reads page after page, each split by digits of the uuid as long as it may have been cut.
+    async fn split(&self, mut waiting: Vec<Filter>) -> Result<Vec<Row>, Failure> {
         // 'Contains' may give a row to more than one page.
         let mut rows = BTreeMap::new();
         while let Some(part) = waiting.pop() {
             let page = self.page(&part).await?;
-            if page.len() < PAGE {
+            let splittable = part.uuid.len() < MOST_DIGITS;
+            if page.len() < if splittable { TRUSTED } else { PAGE } {
                 rows.extend(page.into_iter().map(|row| (row.uuid.clone(), row)));
-            } else if part.uuid.len() < MOST_DIGITS {
+            } else if splittable {
                 waiting.extend(by_digit(&part));
             } else {
                 return Err(Failure::retry(format!(
@@ -260,7 +320,7 @@ impl FmRestApi {
     }
 
     async fn page(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
-        self.read(filter.request(), wire::alarms).await
+        self.read(filter.request().with("expand", "1"), wire::alarms).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Raising, clearing and logging, once each, at a service whose failures do not say what happened.
 //!
 //! The rules, and why:
-//! - The service makes nothing unique but uuids. So a raise asks what stands under its key first, and
-//!   sends its uuid: sent twice, it stands once.
+//! - The service makes nothing unique but uuids. So a raise asks what stands under its key first, unless a list
+//!   has just shown that nothing does, and sends its uuid: sent twice, it stands once.
 //! - A set of an active alarm adds a row. So an alarm is changed by deleting it and raising it anew.
 //! - An answer that does not say what happened is followed by questions, at once: does the alarm stand,
 //!   and if not, was it recorded?
@@ -38,6 +38,9 @@ impl FmRestApi {
         // Until the questions are answered, an earlier attempt stays as doubtful as it was.
         let doubtful = |failure: Failure| failure.in_doubt(raise.in_doubt);
         let held = self.hold(&raise.alarm, Posted::Alarm).await.map_err(doubtful)?;
+        if raise.is_new() {
+            return self.post_alarm(raise, &held, false).await;
+        }
         let known = raise.standing.as_deref();
         let rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
         if let Some(kept) = kept(raise, &held, &rows) {

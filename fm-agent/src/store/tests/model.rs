@@ -85,6 +85,8 @@ pub(super) struct Model {
     pub(super) lanes: BTreeMap<Domain, Vec<RequestKind>>,
     /// Under which uuid the alarm's controller holds it.
     held: BTreeMap<AlarmKey, String>,
+    /// What it holds there, of alarms with a change that waits.
+    accepted: BTreeMap<AlarmKey, Alarm>,
 }
 
 /// Whether a request is about this alarm.
@@ -163,6 +165,18 @@ impl Model {
     fn forget(&mut self, key: &AlarmKey) {
         self.said.remove(key);
         self.held.remove(key);
+        self.accepted.remove(key);
+    }
+
+    /// What the controller holds now is what stands if what comes is refused.
+    fn accept_present(&mut self, key: &AlarmKey) {
+        let standing = self.said.get(key).and_then(|said| said.standing.clone());
+        if let Some(standing) = standing
+            && self.held.contains_key(key)
+            && !self.pending(key)
+        {
+            self.accepted.insert(key.clone(), standing);
+        }
     }
 
     pub(super) fn apply(&mut self, op: &Op) -> Outcome {
@@ -212,6 +226,9 @@ impl Model {
         let key = alarm.key();
         let request = RequestKind::Raise { alarm: Box::new(alarm.clone()), uuid: uuid(alarm) };
         let here = self.here.contains(&domain);
+        if !alarm.keep_existing_alarm {
+            self.accept_present(&key);
+        }
         if let Some(Said { domain: stands_in, standing: Some(standing) }) = self.said.get(&key).cloned() {
             if alarm.keep_existing_alarm {
                 return uuid(&standing);
@@ -282,15 +299,27 @@ impl Model {
                 Some(uuid) => self.held.insert(key.clone(), uuid.clone()),
                 None => self.held.remove(&key),
             };
+            if uuid_now.is_none() {
+                self.accepted.remove(&key);
+            }
             if self.pending(&key) {
+                if let (RequestKind::Raise { alarm, .. }, Ok(Some(_))) = (&request, report)
+                    && !self.accepted.get(&key).is_some_and(|accepted| accepted.same_content(alarm))
+                {
+                    self.accepted.insert(key.clone(), (**alarm).clone());
+                }
                 continue;
             }
             // Nothing more is to come about it.
+            let accepted = self.accepted.remove(&key);
             let Some(said) = self.said.get_mut(&key) else { continue };
             let Some(standing) = said.standing.as_mut().filter(|_| uuid_now.is_some()) else {
                 self.forget(&key);
                 continue;
             };
+            if let (Err(()), Some(accepted)) = (report, accepted) {
+                *standing = accepted;
+            }
             if let RequestKind::Raise { alarm, uuid: asked } = &request
                 && report == Ok(Some(asked.as_str()))
             {

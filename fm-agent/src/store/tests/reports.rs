@@ -176,9 +176,45 @@ async fn a_refused_change_does_not_lose_the_alarm_that_stands() {
     bed.rejected(Openstack).await;
     let kept = bed.find("1").await.unwrap();
     assert_eq!((kept.domain, kept.pending, &kept.controller_uuid), (Openstack, false, &hot.uuid));
+    // What stands is what readers see.
+    assert_eq!(kept.standing, Standing::Raised(Box::new(hot)));
     // So a clear finds it, where it stands.
     assert_eq!(bed.one(clear("1", Unknown::Deliver(Platform))).await, Outcome::Cleared);
     assert_eq!(bed.queue(Openstack).await, ["clear 1"]);
+}
+
+#[tokio::test]
+async fn of_several_changes_the_last_that_was_taken_stands_after_a_refusal() {
+    let bed = Bed::delivering();
+    let (hot, hotter, bad) = (alarm("1", "hot"), alarm("1", "hotter"), alarm("1", "bad"));
+    bed.all(vec![raise(Platform, &hot), raise(Platform, &hotter), raise(Platform, &bad)]).await;
+    bed.done(Platform, hot.uuid.as_deref()).await;
+    bed.done(Platform, hotter.uuid.as_deref()).await;
+    bed.rejected(Platform).await;
+    assert_eq!(bed.find("1").await.unwrap().standing, Standing::Raised(Box::new(hotter.clone())));
+    // The uuid that callers know stays, whatever was asked and refused since.
+    bed.all(vec![raise(Platform, &alarm("1", "hotter")), raise(Platform, &bad)]).await;
+    bed.done(Platform, hotter.uuid.as_deref()).await;
+    bed.rejected(Platform).await;
+    assert_eq!(bed.find("1").await.unwrap().standing, Standing::Raised(Box::new(hotter)));
+    let left: i64 = bed.database().query_row("SELECT count(*) FROM accepted", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_refused_change_that_took_the_alarm_away_leaves_none() {
+    for foreign in [false, true] {
+        let bed = Bed::delivering();
+        let (hot, bad) = (alarm("1", "hot"), alarm("1", "bad"));
+        bed.one(raise(Platform, &hot)).await;
+        bed.done(Platform, hot.uuid.as_deref()).await;
+        bed.one(raise(Platform, &bad)).await;
+        let uuid = if foreign { "another".to_owned() } else { hot.uuid.clone().unwrap() };
+        bed.report(Report::Gone { domain: Platform, key: key("1"), uuid }).await;
+        bed.rejected(Platform).await;
+        let standing = bed.find("1").await.map(|kept| kept.standing);
+        assert_eq!(standing, foreign.then(|| Standing::Raised(Box::new(hot))));
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ const RELEASED: &[&str] = &[
     include_str!("schemas/v2.sql"),
     include_str!("schemas/v3.sql"),
     include_str!("schemas/v4.sql"),
+    include_str!("schemas/v5.sql"),
 ];
 
 /// A directory with the database of a released schema.

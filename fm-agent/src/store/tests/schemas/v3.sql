@@ -9,7 +9,7 @@ CREATE TABLE request (
         alarm    TEXT NOT NULL,     -- raise, log: the alarm as JSON
         rule     TEXT NOT NULL,     -- clear_all: how the entity matches
         taken_at INTEGER NOT NULL   -- microseconds since the epoch
-    , previous INTEGER, rank INTEGER NOT NULL DEFAULT 0) STRICT;
+    ) STRICT;
 CREATE INDEX request_by_domain ON request (domain, seq);
 CREATE INDEX request_clear_all ON request (seq) WHERE kind = 'clear_all';
 CREATE TABLE alarm (
@@ -64,13 +64,21 @@ CREATE TABLE cleared (
         uuid     TEXT NOT NULL,     -- at the controller
         at       INTEGER NOT NULL   -- microseconds since the epoch
     ) STRICT;
-CREATE INDEX request_log ON request (rank, domain, seq) WHERE kind = 'log';
-CREATE INDEX request_same_clear_all ON request (domain, entity, rule, seq) WHERE kind = 'clear_all';
-CREATE TABLE superseded (
-        seq  INTEGER PRIMARY KEY,
-        next INTEGER NOT NULL       -- seq of a request
-    ) STRICT;
-CREATE INDEX alarm_by_entity ON alarm (entity);
+CREATE TABLE accepted (
+        alarm_id TEXT NOT NULL,
+        entity   TEXT NOT NULL,
+        alarm    TEXT NOT NULL,     -- as JSON
+        PRIMARY KEY (alarm_id, entity)
+    ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER accepted_settled AFTER UPDATE ON alarm
+        WHEN NEW.pending IS NULL OR NEW.controller_uuid IS NULL
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+CREATE TRIGGER accepted_gone AFTER DELETE ON alarm
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
 -- Rows.
 INSERT INTO request (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at) VALUES (5, 'platform', 'raise', '1', 'host=c1', '00000000-0000-4000-8000-000000000001', '{"uuid": "00000000-0000-4000-8000-000000000001", "alarm_id": "1", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', '', 1795366800000005);
 INSERT INTO request (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at) VALUES (6, 'platform', 'clear', '2', 'host=c1', '', '', '', 1795366800000006);
@@ -91,4 +99,5 @@ INSERT INTO begun VALUES ('platform', 70);
 INSERT INTO settled VALUES ('openstack', 0), ('platform', 0);
 INSERT INTO cleared (domain, alarm_id, entity, uuid, at) VALUES ('platform', '9', 'host=c1', '00000000-0000-4000-8000-000000000009', 1795366800000000);
 UPDATE alarm SET held_since = 1795366800000000 WHERE alarm_id = '7';
+INSERT INTO accepted VALUES ('1', 'host=c1', '{"uuid": "00000000-0000-4000-8000-000000000001", "alarm_id": "1", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}');
 PRAGMA user_version = 3;

@@ -64,6 +64,21 @@ CREATE TABLE cleared (
         uuid     TEXT NOT NULL,     -- at the controller
         at       INTEGER NOT NULL   -- microseconds since the epoch
     ) STRICT;
+CREATE TABLE accepted (
+        alarm_id TEXT NOT NULL,
+        entity   TEXT NOT NULL,
+        alarm    TEXT NOT NULL,     -- as JSON
+        PRIMARY KEY (alarm_id, entity)
+    ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER accepted_settled AFTER UPDATE ON alarm
+        WHEN NEW.pending IS NULL OR NEW.controller_uuid IS NULL
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
+CREATE TRIGGER accepted_gone AFTER DELETE ON alarm
+    BEGIN
+        DELETE FROM accepted WHERE alarm_id = OLD.alarm_id AND entity = OLD.entity;
+    END;
 CREATE INDEX request_log ON request (rank, domain, seq) WHERE kind = 'log';
 CREATE INDEX request_same_clear_all ON request (domain, entity, rule, seq) WHERE kind = 'clear_all';
 CREATE TABLE superseded (
@@ -91,6 +106,5 @@ INSERT INTO begun VALUES ('platform', 70);
 INSERT INTO settled VALUES ('openstack', 0), ('platform', 0);
 INSERT INTO cleared (domain, alarm_id, entity, uuid, at) VALUES ('platform', '9', 'host=c1', '00000000-0000-4000-8000-000000000009', 1795366800000000);
 UPDATE alarm SET held_since = 1795366800000000 WHERE alarm_id = '7';
-INSERT INTO sqlite_sequence (name, seq) VALUES ('this database', 1);
-PRAGMA application_id = 1179468103;
+INSERT INTO accepted VALUES ('1', 'host=c1', '{"uuid": "00000000-0000-4000-8000-000000000001", "alarm_id": "1", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}');
 PRAGMA user_version = 4;
