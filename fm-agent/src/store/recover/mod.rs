@@ -151,7 +151,7 @@ fn prepare(files: &Files, looked: &Look, condition: &Condition) -> Result<bool, 
             log = %aside.display(), left_out, commits = looked.wal.passed_over,
             "the database's log is damaged: the pages that are damaged are left out, what follows is kept"
         );
-        files.prune(KEPT)?;
+        files.prune(KEPT, Some(&aside))?;
         return Ok(true);
     }
     Ok(looked.what == What::Emptied)
@@ -215,7 +215,7 @@ fn replace(files: &Files, wrong: &str, condition: &Condition) -> Result<(), Stor
                 files.clean()?;
                 // Room is made by what is worth least.
                 if error.kind == StoreErrorKind::Full
-                    && files.prune(files.kept()?.len().saturating_sub(1))? > 0
+                    && files.prune(files.kept()?.len().saturating_sub(1), None)? > 0
                 {
                     continue;
                 }
@@ -243,7 +243,7 @@ fn replace(files: &Files, wrong: &str, condition: &Condition) -> Result<(), Stor
         not_readable = salvaged.not_readable(),
         "the database was damaged: it is moved aside, what could be read is salvaged, the agent goes on"
     );
-    files.prune(KEPT).map(drop)
+    files.prune(KEPT, Some(&damaged)).map(drop)
 }
 
 /// Makes a file for this user only, over what was there.

@@ -16,9 +16,6 @@ use super::super::error::StoreError;
 /// same; each can be as large as the backlog of a long outage.
 pub(in super::super) const KEPT: usize = 3;
 
-/// Names that are tried for one second.
-const KEPT_IN_A_SECOND: usize = 1000;
-
 /// The files of a database at `path`.
 pub(super) struct Files {
     pub(super) database: PathBuf,
@@ -95,16 +92,15 @@ impl Files {
         Ok(damaged)
     }
 
-    /// A name that says when, and that nothing has yet.
+    /// A name that says when, to the microsecond, and that nothing has yet.
     fn free_name(&self) -> PathBuf {
-        let now: String =
-            Timestamp::now().to_iso().chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
-        let name = |number: usize| match number {
-            0 => beside(&self.database, &format!(".damaged-{now}Z")),
-            _ => beside(&self.database, &format!(".damaged-{now}Z.{number}")),
-        };
-        let free = |path: &PathBuf| !exists(path) && !exists(&beside(path, "-wal"));
-        (0..=KEPT_IN_A_SECOND).map(name).find(free).unwrap_or_else(|| name(0))
+        loop {
+            let now: String = Timestamp::now().to_iso().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+            let name = beside(&self.database, &format!(".damaged-{now}Z"));
+            if !exists(&name) && !exists(&beside(&name, "-wal")) {
+                return name;
+            }
+        }
     }
 
     /// The damaged databases that are kept, oldest first, without the endings of the files beside them.
@@ -126,9 +122,13 @@ impl Files {
         Ok(found)
     }
 
-    /// Deletes the oldest of them until no more than `most` are left. Gives how many it deleted.
-    pub(super) fn prune(&self, most: usize) -> Result<usize, StoreError> {
-        let kept = self.kept()?;
+    /// Deletes the oldest of them until no more than `most` are left; the one that was just made counts as the
+    /// newest, whatever the clock says. Gives how many it deleted.
+    pub(super) fn prune(&self, most: usize, newest: Option<&Path>) -> Result<usize, StoreError> {
+        let mut kept = self.kept()?;
+        kept.sort_by_key(|path| {
+            newest.is_some_and(|newest| newest == path.as_path() || is_log_of(newest, path))
+        });
         let gone = kept.len().saturating_sub(most);
         for oldest in &kept[..gone] {
             for file in [oldest.clone(), beside(oldest, "-wal"), beside(oldest, "-shm")] {
@@ -165,6 +165,10 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+fn is_log_of(log: &Path, database: &Path) -> bool {
+    beside(database, "-wal") == log
 }
 
 fn exists(path: &Path) -> bool {

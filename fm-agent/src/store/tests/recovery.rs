@@ -399,6 +399,16 @@ async fn damaged_databases_are_kept_but_not_for_ever() {
     let kept: Vec<String> =
         here.damaged().iter().map(|name| fs::read_to_string(here.path(name)).unwrap()).collect();
     assert_eq!(kept, ["no database 3", "no database 4", "no database 5"]);
+    // The one that was just made is the newest, also when the clock was set back.
+    for name in here.damaged() {
+        fs::rename(here.path(&name), here.path(&name.replace("damaged-2", "damaged-3"))).unwrap();
+    }
+    fs::write(here.path("fm-agent.db"), "no database 6").unwrap();
+    let bed = here.open().unwrap();
+    let kept: Vec<String> =
+        here.damaged().iter().map(|name| fs::read_to_string(here.path(name)).unwrap()).collect();
+    assert_eq!(kept, ["no database 6", "no database 4", "no database 5"]);
+    drop(bed);
 }
 
 #[tokio::test]
