@@ -49,6 +49,15 @@ pub(super) fn sweep(connection: &Connection) -> Result<u64, StoreError> {
     for (alarm_id, entity, reason) in &alarms {
         alarm(connection, alarm_id, entity, reason)?;
     }
+    let first = requests.first().map(|(_, reason)| reason).or(alarms.first().map(|(_, _, reason)| reason));
+    if let Some(reason) = first {
+        tracing::error!(
+            requests = requests.len(),
+            alarms = alarms.len(),
+            reason,
+            "rows of the store cannot be read; they are kept among the rejected requests, with the reason of each"
+        );
+    }
     Ok((requests.len() + alarms.len()) as u64)
 }
 
@@ -89,10 +98,10 @@ fn bytes(row: &Row<'_>, place: usize) -> Result<Vec<u8>, StoreError> {
 
 fn request(connection: &Connection, seq: i64, reason: &str) -> Result<(), StoreError> {
     let sql = format!("SELECT {REQUEST_COLUMNS} FROM request WHERE seq = ?1");
-    let mut statement = connection.prepare(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([seq])?;
     if let Some(row) = rows.next()? {
-        keep_raw(connection, "request", row, reason)?;
+        keep_raw(connection, row, reason)?;
     }
     tables::delete_request(connection, seq)
 }
@@ -115,17 +124,7 @@ fn alarm(connection: &Connection, alarm_id: &[u8], entity: &[u8], reason: &str) 
 }
 
 /// Keeps a row of `request` or `rejected` among the rejected ones as it is.
-pub(super) fn keep_raw(
-    connection: &Connection,
-    table: &str,
-    row: &Row<'_>,
-    reason: &str,
-) -> Result<(), StoreError> {
-    tracing::error!(
-        table,
-        reason,
-        "a row in the store cannot be read; it is kept among the rejected requests"
-    );
+pub(super) fn keep_raw(connection: &Connection, row: &Row<'_>, reason: &str) -> Result<(), StoreError> {
     let now = Timestamp::now().as_micros();
     let column = |name: &str| -> ValueRef<'_> { row.get_ref(name).unwrap_or(ValueRef::Null) };
     let sql = format!(

@@ -290,7 +290,7 @@ impl<'a> Copy<'a> {
             Ok(taken) => self.table.rows += taken as u64,
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 if matches!(self.name, "request" | "rejected") {
-                    unreadable::keep_raw(self.into, self.name, row, &error.to_string())?;
+                    unreadable::keep_raw(self.into, row, &error.to_string())?;
                     *self.set_aside += 1;
                 } else {
                     self.table.gaps += 1;
