@@ -27,8 +27,18 @@ fn places(config: &AgentConfig, is_root: bool, variables: &[(&str, &str)]) -> an
 fn root_is_the_nodes_agent() {
     let root = places(&AgentConfig::default(), true, &[("XDG_RUNTIME_DIR", "/run/user/0")]).unwrap();
     assert_eq!(root.socket, PathBuf::from("/run/fm/fm-agent.sock"));
+    assert_eq!(root.admin_socket, PathBuf::from("/run/fm/admin.sock"));
     assert_eq!(root.state_dir, PathBuf::from("/var/lib/fm-agent"));
     assert!(root.everybody);
+}
+
+#[test]
+fn a_service_has_the_service_managers_directories() {
+    let made = [("RUNTIME_DIRECTORY", "/run/fm"), ("STATE_DIRECTORY", "/var/lib/fm-agent"), ("HOME", "/")];
+    let service = places(&AgentConfig::default(), false, &made).unwrap();
+    assert_eq!(service.socket, PathBuf::from("/run/fm/fm-agent.sock"));
+    assert_eq!(service.state_dir, PathBuf::from("/var/lib/fm-agent"));
+    assert!(service.everybody);
 }
 
 #[test]
@@ -36,6 +46,7 @@ fn an_ordinary_user_has_their_own() {
     let user = [("XDG_RUNTIME_DIR", "/run/user/7"), ("HOME", "/home/u")];
     let own = places(&AgentConfig::default(), false, &user).unwrap();
     assert_eq!(own.socket, PathBuf::from("/run/user/7/fm/fm-agent.sock"));
+    assert_eq!(own.admin_socket, PathBuf::from("/run/user/7/fm/admin.sock"));
     assert_eq!(own.state_dir, PathBuf::from("/home/u/.local/state/fm-agent"));
     assert!(!own.everybody);
     let error = places(&AgentConfig::default(), false, &[("HOME", "/home/u")]).unwrap_err();
@@ -53,6 +64,8 @@ fn what_is_configured_wins() {
     assert_eq!((named.socket, named.state_dir), ("/a.sock".into(), "/state".into()));
     let named = places(&AgentConfig::default(), true, &[("FM_AGENT_SOCKET", "/b.sock")]).unwrap();
     assert_eq!(named.socket, PathBuf::from("/b.sock"));
+    let named = places(&AgentConfig::default(), true, &[("FM_AGENT_ADMIN_SOCKET", "/c.sock")]).unwrap();
+    assert_eq!(named.admin_socket, PathBuf::from("/c.sock"));
 }
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -125,15 +138,23 @@ impl Inside {
         let controller = Controller {
             backend: faulty.clone(),
             health: Arc::new(Health::new(Domain::Platform, LONGEST_PAUSE)),
+            traffic: Arc::default(),
         };
-        let links = [(Domain::Platform, Link::Controller(controller))].into();
+        let links = BTreeMap::from([(Domain::Platform, Link::Controller(controller))]);
         let socket = directory.path().join("a.sock");
-        let places =
-            Places { socket: socket.clone(), state_dir: directory.path().join("state"), everybody: false };
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let places = Places {
+            socket: socket.clone(),
+            admin_socket: directory.path().join("admin.sock"),
+            state_dir: directory.path().join("state"),
+            everybody: false,
+        };
+        let ending = Ending::default();
+        let stop = ending.stop.clone();
         let agent = tokio::spawn(async move {
-            serve(&Config::default(), &places, links, stopped, CancellationToken::new()).await
+            let setup = Setup::with(Config::default(), places, links).await?;
+            let (mut sockets, metrics) = (Sockets::default(), Arc::new(Metrics::new()?));
+            let mut again = Again::new(Box::new(|| Ok(Config::default())))?;
+            serve(&setup, &mut sockets, &metrics, &mut again, &ending, &mut false).await.map(drop)
         });
         let client = Client::new(Options { socket: Some(socket), ..Options::default() });
         Self { faulty, client, stop, agent, _directory: directory }

@@ -1,4 +1,4 @@
-//! Where the agent's socket is: the one rule that the agent and its clients share.
+//! Where the agent's sockets are: the one rule that the agent and its clients share.
 //!
 //! This module only reads what it is given; it touches neither the environment nor the disk by itself.
 
@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Environment variable that names the agent's socket.
 pub const SOCKET_VARIABLE: &str = "FM_AGENT_SOCKET";
+
+/// Environment variable that names the agent's socket for administrators.
+pub const ADMIN_SOCKET_VARIABLE: &str = "FM_AGENT_ADMIN_SOCKET";
 
 /// The socket of the node's agent.
 pub const SYSTEM_SOCKET: &str = "/run/fm/fm-agent.sock";
@@ -36,9 +39,35 @@ pub fn client_socket(
     runtime_dir.map(user_socket).filter(|path| exists(path)).unwrap_or_else(|| PathBuf::from(SYSTEM_SOCKET))
 }
 
+/// The socket for administrators beside an agent's socket: `admin.sock` in the same directory, so
+/// `/run/fm/admin.sock` for the node's agent.
+pub fn admin_socket(socket: &Path) -> PathBuf {
+    socket.with_file_name("admin.sock")
+}
+
+/// The socket an administrator's client connects to: the one named by `FM_AGENT_ADMIN_SOCKET`; else the one
+/// beside the socket of the agent's other callers.
+pub fn client_admin_socket(named: Option<&Path>, socket: &Path) -> PathBuf {
+    match named.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => path.to_owned(),
+        None => admin_socket(socket),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn administrators_connect_beside_the_others_unless_told_where() {
+        let node = Path::new(SYSTEM_SOCKET);
+        assert_eq!(client_admin_socket(None, node), Path::new("/run/fm/admin.sock"));
+        assert_eq!(
+            client_admin_socket(Some(Path::new("")), Path::new("/x/a.sock")),
+            Path::new("/x/admin.sock")
+        );
+        assert_eq!(client_admin_socket(Some(Path::new("/b.sock")), node), Path::new("/b.sock"));
+    }
 
     #[test]
     fn named_then_the_users_own_then_the_nodes() {

@@ -1,18 +1,11 @@
 //! What administrators ask the agent for.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-use std::time::Duration;
-
-use fm_common::client::{Client, Options};
 use fm_common::{Alarm, AlarmState, ErrorCode};
 use fm_rest_sim::{Fault, Sim};
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALARM_ID, Node, OPENSTACK_ALARM_ID, alarm, code, controller, domain, key, standing, wait_for,
+    ALARM_ID, Node, OPENSTACK_ALARM_ID, alarm, caller, code, controller, domain, key, standing, wait_for,
 };
 
 fn rejected(node: &Node) -> Vec<Value> {
@@ -142,18 +135,10 @@ fn routing_is_explained() {
     assert_eq!(code(node.client.explain("", "", "")), ErrorCode::InvalidParameter);
 }
 
-const CALLER: &str = "FM_TEST_CALLER_SOCKET";
-
 /// Runs in a process of another user that the test below starts; by itself it has nobody to call.
 #[test]
 fn as_another_user() {
-    let Some(socket) = std::env::var_os(CALLER) else { return };
-    let client = Client::new(Options {
-        socket: Some(socket.into()),
-        write_timeout: Duration::from_secs(20),
-        read_timeout: Duration::from_secs(20),
-        ..Options::default()
-    });
+    let Some(client) = caller() else { return };
     client.status().unwrap();
     client.set(alarm("host=theirs")).unwrap();
     assert_eq!(code(client.rejected(0, 1)), ErrorCode::InvalidRequest);
@@ -170,20 +155,7 @@ fn others_raise_alarms_but_do_not_administer() {
         return;
     }
     let node = Node::start("");
-    let directory = node.socket().parent().unwrap().to_owned();
-    fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
-    // The test's program may lie where only root can go.
-    let program = directory.join("caller");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    let ended = Command::new(&program)
-        .args(["--exact", "admin::as_another_user", "--nocapture"])
-        .env(CALLER, node.socket())
-        .current_dir("/")
-        .uid(65_534)
-        .gid(65_534)
-        .output()
-        .unwrap();
+    let ended = node.elsewhere("admin::as_another_user").output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     wait_for("the other user's alarm", || node.client.get(key("host=theirs")).is_ok());
 }

@@ -197,3 +197,11 @@ fn a_wrong_command_line_is_a_usage_error() {
     assert_eq!(program(&["--version"]).0, Some(0));
     assert_eq!(program(&["--config", "/nowhere.toml"]).0, Some(78));
 }
+
+#[cfg(not(feature = "fail-points"))]
+#[test]
+fn the_agent_has_no_fail_points() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_fm-agent")).unwrap();
+    let name = b"FM_FAIL_POINT";
+    assert!(!program.windows(name.len()).any(|bytes| bytes == name), "it is built for tests only");
+}

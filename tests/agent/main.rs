@@ -3,21 +3,27 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "what a helper of tests cannot do fails the test, and says why"
 )]
 
+mod access;
 mod admin;
 mod backlog;
 mod bad_days;
 mod bounded;
+mod canary;
 mod healing;
+mod hostile;
 mod input;
 mod lifecycle;
 mod manager;
 mod metrics;
 mod recovery;
 mod semantics;
+mod service_manager;
 mod standalone;
 mod support;
 mod wire;

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,22 @@ use serde_json::Value;
 
 /// How long a test waits for what must come; a busy machine is slow, a fault is for ever.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Names the agent's socket to a test that runs elsewhere.
+pub(crate) const CALLER: &str = "FM_TEST_CALLER_SOCKET";
+
+/// The client of a test that runs elsewhere; `None` in one that was not started so.
+pub(crate) fn caller() -> Option<Client> {
+    let socket = PathBuf::from(std::env::var_os(CALLER)?);
+    Some(Client::new(Options {
+        // The administrators' own socket is closed to other users as a file.
+        admin_socket: Some(socket.clone()),
+        socket: Some(socket),
+        write_timeout: Duration::from_secs(20),
+        read_timeout: Duration::from_secs(20),
+        ..Options::default()
+    }))
+}
 
 /// A platform alarm of the catalogue.
 pub(crate) const ALARM_ID: &str = "100.103";
@@ -32,6 +49,8 @@ pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) struct Node {
     directory: tempfile::TempDir,
     agent: Option<Child>,
+    /// The agent's program.
+    pub(crate) program: PathBuf,
     pub(crate) client: Client,
 }
 
@@ -52,20 +71,30 @@ impl Node {
     pub(crate) fn prepare(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path();
-        let agent = format!(
-            "[agent]\nsocket = '{}'\nstate_dir = '{}'\n",
-            base.join("a.sock").display(),
-            base.join("state").display()
-        );
-        // Keys of the agent's own table come first in a test's configuration, before any other table.
-        fs::write(base.join("fm-agent.toml"), format!("{agent}{config}")).unwrap();
         let client = Client::new(Options {
             socket: Some(base.join("a.sock")),
             write_timeout: Duration::from_secs(20),
             read_timeout: Duration::from_secs(20),
             ..Options::default()
         });
-        Self { directory, agent: None, client }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_fm-agent"));
+        let node = Self { directory, agent: None, program, client };
+        node.configure(config);
+        node
+    }
+
+    /// Writes the configuration file: the paths, and this.
+    pub(crate) fn configure(&self, config: &str) {
+        let (socket, state_dir) = (self.socket(), self.state_dir());
+        let agent =
+            format!("[agent]\nsocket = '{}'\nstate_dir = '{}'\n", socket.display(), state_dir.display());
+        // Keys of the agent's own table come first in a test's configuration, before any other table.
+        self.configure_whole(&format!("{agent}{config}"));
+    }
+
+    /// Writes the configuration file: this and nothing else.
+    pub(crate) fn configure_whole(&self, text: &str) {
+        fs::write(self.directory.path().join("fm-agent.toml"), text).unwrap();
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -78,6 +107,45 @@ impl Node {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("agent.log")).unwrap_or_default()
+    }
+
+    /// The memory that the agent has, in MiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// Where a test may put its files.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A run of one of this program's tests in a process of its own, with the agent's socket in
+    /// [`CALLER`]; as another user and with another group besides its own, when this one is root's.
+    pub(crate) fn elsewhere(&self, test: &str) -> Command {
+        // The test's program may lie where only root can go.
+        fs::set_permissions(self.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = self.directory().join("caller");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = if nix::unistd::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid", "65534", "--regid", "65534", "--groups", "4321,4322", "--"])
+                .arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command
+            .args(["--exact", test, "--nocapture"])
+            .env(CALLER, self.socket())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// A client with these deadlines, as callers have them.
@@ -97,7 +165,7 @@ impl Node {
             .append(true)
             .open(self.directory.path().join("agent.log"))
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fm-agent"));
+        let mut command = Command::new(&self.program);
         command
             .arg("--config")
             .arg(self.directory.path().join("fm-agent.toml"))

@@ -143,7 +143,7 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         .unwrap(),
     );
     let ops = alarms.iter().map(|alarm| Op::Raise { domain: DOMAIN, alarm: Box::new(alarm.clone()) });
-    let batch = Batch { token: None, ops: ops.collect() };
+    let batch = Batch { token: None, origin: None, ops: ops.collect() };
     store.writer.submit(batch).await.unwrap().committed().await.unwrap();
     let config: DomainConfig = toml::from_str(&format!(
         "[fm_rest_api]\nendpoint = '{}'\n[fm_rest_api.keystone]\nauth_url = '{}'\nusername = 'fm'\n\
@@ -156,7 +156,9 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         unreachable!("configured")
     };
     controller.backend.probe().await.unwrap();
-    let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight, metrics).await.unwrap();
+    let worker = Worker::new(DOMAIN, Arc::clone(&store), controller, max_in_flight, metrics, Arc::default())
+        .await
+        .unwrap();
     let stop = CancellationToken::new();
     let started = Instant::now();
     let running = tokio::spawn(worker.run(stop.clone()));

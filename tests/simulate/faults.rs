@@ -5,7 +5,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use fm_rest_sim::{Apply, Fault, FaultKind, Sim};
 
-use crate::Losses;
+/// Which events the service may lose by its own defects, so that they cannot be counted exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Losses {
+    /// None.
+    None,
+    /// A worker that dies between the two transactions of a write leaves the alarm without its event. At
+    /// the cap of the event log, concurrent writers lose events and old ones make room.
+    Events,
+}
 
 /// Lets one thing go wrong, for as long as the caller lets it; gives what.
 pub(crate) fn strike(sim: &Sim, rng: &mut Rng, losses: Losses) -> String {

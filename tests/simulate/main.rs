@@ -29,20 +29,11 @@ mod world;
 
 use std::time::Instant;
 
+use faults::Losses;
 use world::World;
 
 /// Calls and faults of one seed.
 const STEPS: usize = 250;
-
-/// Which events the service may lose by its own defects, so that they cannot be counted exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Losses {
-    /// None.
-    None,
-    /// A worker that dies between the two transactions of a write leaves the alarm without its event. At
-    /// the cap of the event log, concurrent writers lose events and old ones make room.
-    Events,
-}
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {

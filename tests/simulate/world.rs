@@ -10,8 +10,7 @@ use fm_common::{Alarm, AlarmKey, AlarmState, ErrorCode, Severity};
 use fm_rest_sim::{Dialect, NewAlarm, Sim, SimConfig};
 use serde_json::Value;
 
-use crate::Losses;
-use crate::faults::strike;
+use crate::faults::{Losses, strike};
 use crate::model::{Domain, Event};
 use crate::support::{
     ALARM_ID, Node, OPENSTACK_ALARM_ID, alarm, controller_with, domain, replaced, wait_for,

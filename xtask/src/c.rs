@@ -53,6 +53,15 @@ fn replace(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::rename(&fresh, to).with_context(|| format!("renaming to {}", to.display()))
 }
 
+/// The pkg-config file's text for a library that lies in `/usr/lib/<multiarch>`.
+pub(crate) fn installed(text: &str, multiarch: &str) -> String {
+    text.replace("prefix=${pcfiledir}/../..", "prefix=/usr")
+        .replace("libdir=${prefix}/lib\n", &format!("libdir=${{prefix}}/lib/{multiarch}\n"))
+        // The directories in which compilers look anyway.
+        .replace("Cflags: -I${includedir}\n", "")
+        .replace("Libs: -L${libdir} ", "Libs: ")
+}
+
 /// What pkg-config says of the library.
 fn package() -> String {
     format!(

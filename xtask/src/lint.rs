@@ -27,10 +27,15 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     let mut steps = Steps::new("lint");
     let cargo = |arguments: &[&str]| tools::run(&mut tools::cargo(root, arguments));
     steps.run("format", || cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("fuzz targets", || fuzz_targets(root))?;
     steps.run("file lengths", || file_lengths(root))?;
     steps.run("generated files", || generate::check(root))?;
     steps.run("clippy", || {
         cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    })?;
+    steps.run("clippy of what tests alone build", || {
+        let features = ["--package", "fm-agent", "--features", "fail-points", "--all-targets"];
+        cargo(&[&["clippy", "--locked"][..], &features, &["--", "-D", "warnings"]].concat())
     })?;
     steps.run("Python", || python_sources(root))?;
     steps.run("dependencies", || {
@@ -49,6 +54,21 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     steps.finish()
 }
 
+/// The same of the fuzz targets, which are a workspace of their own.
+fn fuzz_targets(root: &Path) -> anyhow::Result<()> {
+    let manifest = "--manifest-path=tests/fuzz/Cargo.toml";
+    let cargo = |arguments: &[&str]| {
+        // What the two workspaces have in common is checked once.
+        tools::run(tools::cargo(root, arguments).env("CARGO_TARGET_DIR", root.join("target")))
+    };
+    cargo(&["fmt", manifest, "--", "--check"])?;
+    cargo(&["clippy", "--locked", manifest, "--bins", "--lib", "--", "-D", "warnings"])?;
+    let mut deny = tools::cargo_deny(root)?;
+    // Which versions there are is the product's business, whose lock file this one's follows.
+    let dependencies = ["--locked", manifest, "--config", "deny.toml", "check", "licenses", "sources"];
+    tools::run(deny.args(dependencies))
+}
+
 /// Where cargo-deny keeps the advisories, if it has any.
 fn advisory_database() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -63,7 +83,7 @@ fn python_sources(root: &Path) -> anyhow::Result<()> {
     let mut ruff = tools::python_command(&interpreter, &package);
     tools::run(ruff.current_dir(root).args(["-m", "ruff", "check", "--no-cache", "--quiet", "."]))?;
     let cache = root.join("target/mypy");
-    for directory in ["tests/demo", "tests/monitoring", "tests/python"] {
+    for directory in ["tests/demo", "tests/monitoring", "tests/python", "tests/soak"] {
         // In its own directory, for its modules import each other by name.
         let mut mypy = tools::python_command(&interpreter, &package);
         mypy.current_dir(root.join(directory)).args(["-m", "mypy", "--strict", "."]);

@@ -1,5 +1,5 @@
 //! The workspace's own chores, `cargo xtask <chore>`: generated files, the C library and the Python package
-//! laid out for use without an installer, all tests, all lints, the demo.
+//! laid out for use without an installer, all tests, fuzzing, all lints, the demo.
 //!
 //! Invariants: a chore reads and writes inside the workspace only (and where it is told to), needs no
 //! network but package registries, and fails with what to do. No product code depends on this crate.
@@ -7,11 +7,14 @@
 mod c;
 mod csv;
 mod demo;
+mod fuzz;
 mod generate;
 mod library;
 mod lint;
+mod package;
 mod prometheus;
 mod python;
+mod soak;
 mod steps;
 mod test;
 mod tools;
@@ -63,8 +66,27 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
+    /// Run the tests of the container image and the Helm chart: a part of `test`.
+    Packaging,
+    /// Feed the readers of foreign bytes with bytes that nobody thought of: a part of `test`.
+    Fuzz {
+        /// For how long, each target.
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+        /// Only this target.
+        #[arg(value_name = "TARGET")]
+        target: Option<String>,
+    },
+    /// Kill the agent again and again under load, and count: a part of `test`.
+    Soak {
+        /// Build optimised.
+        #[arg(long)]
+        release: bool,
+    },
     /// Run the tests of the figures, the alerts and the dashboard: a part of `test`.
     Monitoring,
+    /// Build the Debian packages; prints the directory.
+    Package,
     /// Take the dashboard's picture from a real run, for the documents.
     Picture,
     /// Measure, optimised, how fast the agent delivers a backlog, beside as many plain HTTP connections that post
@@ -120,9 +142,16 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         }
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
+        Chore::Packaging => test::packaging(root)?,
+        Chore::Fuzz { seconds, target } => fuzz::run(root, seconds, target.as_deref())?,
+        Chore::Soak { release } => soak::run(root, release)?,
         Chore::Monitoring => test::monitoring(root)?,
         Chore::Picture => prometheus::picture(root)?,
         Chore::DeliveryRate { alarms, rounds } => test::delivery_rate(root, alarms, rounds)?,
+        Chore::Package => {
+            let directory = package::build(root)?;
+            writeln!(out, "{}", directory.display())?;
+        }
         Chore::Lint => lint::all(root)?,
         Chore::Demo => demo::exec(root)?,
     }

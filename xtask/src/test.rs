@@ -8,7 +8,14 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::steps::Steps;
-use crate::{demo, generate, prometheus, python, tools};
+use crate::{demo, fuzz, generate, prometheus, python, soak, tools};
+
+/// For how long each fuzz target runs as a test: what it finds slowly is for longer runs.
+const FUZZ_SECONDS: u32 = 30;
+
+/// Counts the instructions of a set, in the programs as they are shipped.
+const INSTRUCTIONS: [&str; 7] =
+    ["run", "--release", "--quiet", "--locked", "--package=fm-bench", "--", "instructions"];
 
 /// Runs all suites.
 ///
@@ -32,7 +39,11 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     for (name, directory) in [("Python", "tests/python"), ("demo's counting", "tests/demo")] {
         steps.run(name, || pytest(root, directory))?;
     }
+    steps.run("fuzzing", || fuzz::run(root, FUZZ_SECONDS, None))?;
+    steps.run("packaging", || packaging(root))?;
+    steps.run("soak", || soak::run(root, false))?;
     steps.run("monitoring", || monitoring(root))?;
+    steps.run("instructions", || tools::run(&mut tools::cargo(root, &INSTRUCTIONS)))?;
     steps.run("demo", || tools::run(&mut demo::command(root)?))?;
     steps.finish()
 }
@@ -69,15 +80,27 @@ pub(crate) fn delivery_rate(root: &Path, alarms: u32, rounds: u32) -> anyhow::Re
     tools::run(&mut command)
 }
 
+/// Runs the tests of the container image's recipe and of the Helm chart.
+///
+/// # Errors
+/// What they need is not to be had, or a test failed.
+pub(crate) fn packaging(root: &Path) -> anyhow::Result<()> {
+    let interpreter = tools::virtual_environment(root, &tools::PACKAGING)?;
+    tools::run(&mut pytest_with(root, &interpreter, "tests/packaging")?)
+}
+
 /// Runs the Python tests of a directory against the built programs and the laid-out package.
 fn pytest(root: &Path, directory: &str) -> anyhow::Result<()> {
     tools::run(&mut pytest_command(root, directory)?)
 }
 
 fn pytest_command(root: &Path, directory: &str) -> anyhow::Result<Command> {
+    pytest_with(root, &tools::virtual_environment(root, &tools::TESTS)?, directory)
+}
+
+fn pytest_with(root: &Path, interpreter: &Path, directory: &str) -> anyhow::Result<Command> {
     let programs = tools::build(root, &["fm-agent", "fm-rest-sim"])?;
     let package = python::lay_out(root, false, Path::new("target/python"))?;
-    let interpreter = tools::virtual_environment(root, &tools::TESTS)?;
     let binaries = programs.first().and_then(|program| program.parent()).context("cargo built no program")?;
     let mut command = tools::python_command(interpreter, &package);
     command.current_dir(root).env("FM_TEST_BIN_DIR", binaries).env("FM_TEST_PYTHON_DIR", &package);

@@ -31,6 +31,13 @@ pub(crate) const KEYSTONE: Environment = Environment {
     oldest_python: (3, 11),
 };
 
+/// What the tests of image and chart need.
+pub(crate) const PACKAGING: Environment = Environment {
+    directory: "target/packaging/venv",
+    requirements: &["tests/packaging/requirements.txt"],
+    oldest_python: (3, 10),
+};
+
 /// Installed where the machine has none. It needs minutes to build.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -63,14 +70,19 @@ pub(crate) fn answers(command: &mut Command) -> bool {
 
 /// Builds programs of the workspace and returns where cargo put them, in the order asked for.
 pub(crate) fn build(root: &Path, packages: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
+    let options: Vec<String> = packages.iter().map(|package| format!("--package={package}")).collect();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    build_with(root, &options, packages)
+}
+
+/// Builds with these options and returns where cargo put these programs, in the order asked for.
+pub(crate) fn build_with(root: &Path, options: &[&str], programs: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     let mut command = cargo(root, &["build", "--locked", "--message-format=json-render-diagnostics"]);
-    for package in packages {
-        command.args(["--package", package]);
-    }
+    command.args(options);
     let output = command.stderr(Stdio::inherit()).output().context("starting cargo")?;
-    ensure!(output.status.success(), "building {} failed: {}", packages.join(", "), output.status);
+    ensure!(output.status.success(), "building {} failed: {}", programs.join(", "), output.status);
     let messages = String::from_utf8(output.stdout).context("cargo's messages")?;
-    packages.iter().map(|package| program_in(&messages, package)).collect()
+    programs.iter().map(|program| program_in(&messages, program)).collect()
 }
 
 /// The path of a program in cargo's messages.

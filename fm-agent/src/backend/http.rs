@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, StatusCode, redirect};
 
 use super::files::Stamp;
@@ -52,6 +52,16 @@ pub(super) struct Connector {
     config: FmRestApiConfig,
     tls: Tls,
     present: Mutex<(Client, Vec<Stamp>)>,
+}
+
+/// What a server shows of itself, whatever it answers.
+pub(super) struct Shown {
+    /// The status of its answer.
+    pub(super) status: StatusCode,
+    /// Its clock, as its answer has it.
+    pub(super) date: Option<String>,
+    /// The certificate that it proved itself with (DER), over https.
+    pub(super) certificate: Option<Vec<u8>>,
 }
 
 impl Connector {
@@ -150,6 +160,8 @@ fn builder(config: &FmRestApiConfig) -> ClientBuilder {
         .timeout(config.request_timeout_ms.duration())
         .pool_idle_timeout(IDLE)
         .tcp_nodelay(true)
+        // For `look`: whose certificate it was is not to be asked for again.
+        .tls_info(true)
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -167,6 +179,17 @@ pub(super) async fn exchange(request: RequestBuilder) -> Result<Reply, Broken> {
         body.extend_from_slice(&chunk);
     }
     Ok(Reply { status, headers, body })
+}
+
+/// Asks for an address as `exchange` does, for what the server shows of itself.
+pub(super) async fn look(request: RequestBuilder) -> Result<Shown, Broken> {
+    let response = request.send().await.map_err(|error| broken(&error))?;
+    let certificate = response.extensions().get::<reqwest::tls::TlsInfo>();
+    Ok(Shown {
+        status: response.status(),
+        date: response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned),
+        certificate: certificate.and_then(|info| info.peer_certificate()).map(<[u8]>::to_vec),
+    })
 }
 
 fn broken(error: &reqwest::Error) -> Broken {

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use super::fm_manager::FmManager;
 use super::fm_rest_api::FmRestApi;
 use super::health::Health;
+use super::traffic::Traffic;
 use super::{Backend, Failure, FailureKind, Query};
 use crate::config::{BackendConfig, Domain, DomainConfig};
 use fm_common::Alarm;
@@ -28,6 +29,8 @@ pub struct Controller {
     pub backend: Arc<dyn Backend>,
     /// Whether it can be used at present.
     pub health: Arc<Health>,
+    /// What goes there, in numbers.
+    pub traffic: Arc<Traffic>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -51,7 +54,7 @@ impl Link {
                 }
             };
         let health = Arc::new(Health::new(domain, config.longest_pause_ms.duration()));
-        Ok(Self::Controller(Controller { backend, health }))
+        Ok(Self::Controller(Controller { backend, health, traffic: Arc::default() }))
     }
 
     /// The word for it in logs and in the status.

@@ -15,11 +15,15 @@
 mod files;
 mod fm_manager;
 mod fm_rest_api;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod health;
 mod http;
+pub mod inspect;
 mod keystone;
 mod link;
 pub mod resync;
+pub mod traffic;
 
 use std::collections::HashSet;
 use std::future::Future;

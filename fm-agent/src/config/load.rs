@@ -115,7 +115,7 @@ impl Source<'_> {
             path: self.path.to_owned(),
             line: error.span().map_or(0, |span| self.line_at(span.start)),
             key: key.to_owned(),
-            reason: error.message().to_owned(),
+            reason: without_value(key, error.message()),
         }
     }
 
@@ -203,11 +203,20 @@ fn overlay(file: &Table, mut variables: Vec<Variable>) -> Result<Config, ConfigE
         }
         // What is wrong is a variable's own value, or a table that it is part of.
         let to_blame = variables.iter().find(|variable| variable.key.starts_with(&key));
-        let reason = format!("{}{}", named(&key), error.inner().message());
+        let reason = format!("{}{}", named(&key), without_value(&key, error.inner().message()));
         return Err(match to_blame {
             Some(variable) => variable.invalid(reason),
             None => ConfigError::Variable { variable: format!("{ENVIRONMENT_PREFIX}*"), reason },
         });
+    }
+}
+
+/// The words of an error without the value that is wrong, where that may be a secret.
+fn without_value(key: &str, message: &str) -> String {
+    let shows_value = message.starts_with("invalid type") || message.starts_with("invalid value");
+    match message.rfind(", expected ") {
+        Some(at) if shows_value && key.contains("keystone") => format!("has another type{}", &message[at..]),
+        _ => message.to_owned(),
     }
 }
 

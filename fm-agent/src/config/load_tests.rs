@@ -5,7 +5,7 @@ use std::io::Write;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{Domain, Durability, Named, Proof, SecretSource};
+use crate::config::{AuditTo, Domain, Durability, Named, Principal, Proof, SecretSource};
 
 const FULL: &str = r#"
 [agent]
@@ -247,4 +247,37 @@ fn the_guides_example_is_good() {
     assert!(config.platform.fm_rest_api.is_some() && config.openstack.is_some() && config.route.len() == 1);
     let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(load_text(example, &[]).unwrap().platform.fm_manager.unwrap().port, 8001);
+}
+
+#[test]
+fn who_may_do_what() {
+    let config = load_text("[access]\nwrite = ['root', 'group:fm', 'uid:1001']\n", &[]).unwrap();
+    assert_eq!(config.access.read, [Principal::Everyone]);
+    let group = Principal::Group("fm".to_owned());
+    assert_eq!(config.access.write, [Principal::User("root".to_owned()), group, Principal::Uid(1001)]);
+    assert_eq!(config.access.admin, [Principal::User("root".to_owned())]);
+    let by_variable = load_text("", &[("FM_AGENT__AGENT__SOCKET_MODE", "0660")]).unwrap();
+    assert_eq!(by_variable.agent.socket_mode.unwrap().bits(), 0o660);
+    let by_variable = load_text("", &[("FM_AGENT__AGENT__SOCKET_MODE", "660")]).unwrap();
+    assert_eq!(by_variable.agent.socket_mode.unwrap().bits(), 0o660);
+    assert_eq!(load_text("", &[]).unwrap().audit.to, AuditTo::Off);
+    let file = load_text("[audit]\nto = '/var/log/fm/audit.log'\n", &[]).unwrap();
+    assert_eq!(file.audit.to, AuditTo::File("/var/log/fm/audit.log".into()));
+}
+
+#[test]
+fn wrong_limits_and_principals_name_their_key() {
+    for (text, key) in [
+        ("[agent]\nmax_connections = 0\n", "agent.max_connections"),
+        ("[limits]\nconnections_per_process = 0\n", "limits.connections_per_process"),
+        ("[limits]\nrequests_per_user = -1\n", "limits.requests_per_user"),
+        ("[limits]\nbuffered_bytes = 1000\n", "limits.buffered_bytes"),
+        ("[access]\nadmin = ['1001']\n", "access.admin[0]"),
+        ("[access]\nwrite = ['root', 'team:fm']\n", "access.write[1]"),
+        ("[audit]\nto = 'audit.log'\n", "audit.to"),
+        ("[agent]\nsocket_mode = 660\n", "agent.socket_mode"),
+    ] {
+        let error = load_text(text, &[]).unwrap_err().to_string();
+        assert!(error.contains(&format!(":2: {key}: ")), "{error}");
+    }
 }

@@ -7,8 +7,11 @@
 //!
 //! This module decides nothing at run time and touches no network.
 
+mod access;
 mod account;
+mod audit;
 mod backend;
+mod limits;
 mod load;
 mod manager;
 mod metrics;
@@ -21,13 +24,18 @@ use std::path::PathBuf;
 use fm_common::entity::EntityMatch;
 use serde::Deserialize;
 
+pub use access::{AccessConfig, Principal, SocketMode};
 pub use account::{Account, Credential, Domain as KeystoneDomain, Named, Proof, SecretSource, Tls};
+pub use audit::{AuditConfig, AuditTo};
 pub use backend::BackendConfig;
+pub use limits::{Bytes, Count, LimitsConfig};
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
 pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
-pub use types::{Durability, HighWater, HttpUrl, InFlight, LogFilter, Millis, StoreBytes, StoreRequests};
+pub use types::{
+    Durability, HighWater, HttpUrl, InFlight, LogFilter, LogTo, Millis, StoreBytes, StoreRequests,
+};
 
 /// Where the configuration is when `--config` does not say so.
 pub const DEFAULT_PATH: &str = "/etc/fm/fm-agent.toml";
@@ -38,6 +46,12 @@ pub const DEFAULT_PATH: &str = "/etc/fm/fm-agent.toml";
 pub struct Config {
     /// The daemon itself.
     pub agent: AgentConfig,
+    /// Who may do what.
+    pub access: AccessConfig,
+    /// Who did what.
+    pub audit: AuditConfig,
+    /// What one caller may take of the agent.
+    pub limits: LimitsConfig,
     /// The controller of the platform's alarms. Without it the agent keeps them itself.
     pub platform: DomainConfig,
     /// The controller of the containerized OpenStack's alarms. Without it they belong to the platform.
@@ -54,6 +68,19 @@ pub struct Config {
 pub struct AgentConfig {
     /// The Unix socket that callers connect to.
     pub socket: Option<PathBuf>,
+    /// Its permissions. Default: "0666" for root's agent, "0600" for another user's.
+    pub socket_mode: Option<SocketMode>,
+    /// Its owner, a user's name or number. Default: the agent's user.
+    pub socket_owner: Option<String>,
+    /// Its group, a name or number. Default: the agent's group.
+    pub socket_group: Option<String>,
+    /// The Unix socket for administrators. Default: `admin.sock` beside the other one.
+    pub admin_socket: Option<PathBuf>,
+    /// Its permissions. Default: "0660" for root's agent, "0600" for another user's, and "0666" where
+    /// `access.admin` names others whom one group does not hold: who may do what is looked at besides.
+    pub admin_socket_mode: Option<SocketMode>,
+    /// Its group, a name or number. Default: the group that `access.admin` names, else the agent's.
+    pub admin_socket_group: Option<String>,
     /// The directory of the store.
     pub state_dir: Option<PathBuf>,
     /// What an answer promises.
@@ -62,8 +89,8 @@ pub struct AgentConfig {
     pub entity_match: EntityMatch,
     /// How long a stop may take: what is under way is finished, the rest waits on disk.
     pub shutdown_grace_ms: Millis,
-    /// Connections at the same time; more are refused with an error.
-    pub max_connections: usize,
+    /// Connections at the same time, 1 to 1000000; more are refused with an error.
+    pub max_connections: Count,
     /// How long a write may wait for the answer of a controller it has to ask.
     pub ask_timeout_ms: Millis,
     /// Events kept by an agent that is its own store of record; the oldest go first.
@@ -84,17 +111,26 @@ pub struct AgentConfig {
     /// Which log lines are written, in the filter syntax of `tracing`, such as `info` or
     /// `info,fm_agent::delivery=debug`.
     pub log: LogFilter,
+    /// Where they go: `auto` (the journal when standard error is connected to it, else standard error),
+    /// `journald` or `stderr`. A change needs a restart, as for `log`.
+    pub log_to: LogTo,
 }
 
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             socket: None,
+            socket_mode: None,
+            socket_owner: None,
+            socket_group: None,
+            admin_socket: None,
+            admin_socket_mode: None,
+            admin_socket_group: None,
             state_dir: None,
             durability: Durability::default(),
             entity_match: EntityMatch::default(),
             shutdown_grace_ms: Millis::new(5_000),
-            max_connections: 10_000,
+            max_connections: Count::new(10_000),
             ask_timeout_ms: Millis::new(500),
             max_events: 4_000,
             max_rejected: 10_000,
@@ -103,6 +139,7 @@ impl Default for AgentConfig {
             max_requests: StoreRequests::default(),
             high_water: HighWater::default(),
             log: LogFilter::default(),
+            log_to: LogTo::default(),
         }
     }
 }

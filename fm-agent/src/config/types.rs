@@ -17,6 +17,19 @@ pub enum Durability {
     Process,
 }
 
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTo {
+    /// The journal when standard error is connected to it, else standard error.
+    #[default]
+    Auto,
+    /// The journal, each field by its name.
+    Journald,
+    /// Standard error, a line each.
+    Stderr,
+}
+
 /// A positive number of milliseconds, at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Millis(u64);
@@ -161,12 +174,13 @@ pub struct HttpUrl(String);
 impl HttpUrl {
     /// Checks a text.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Credentials are recognized before the text may be shown, also where it is no URL otherwise.
+        if text.contains('@') {
+            return Err("credentials do not belong into a URL: use the keystone table".to_owned());
+        }
         let url = reqwest::Url::parse(text).map_err(|error| format!("'{text}' is not a URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(format!("'{text}' is not an http:// or https:// URL"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("credentials do not belong into a URL: use the keystone table".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(format!("'{text}' has a query or fragment: give the base URL only"));

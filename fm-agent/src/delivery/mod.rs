@@ -17,6 +17,7 @@ mod lanes;
 mod limit;
 mod outcome;
 mod survey;
+mod told;
 mod worker;
 
 pub use healer::Healer;

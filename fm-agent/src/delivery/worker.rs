@@ -18,9 +18,12 @@ use super::lanes::{Lanes, Next};
 use super::limit::InFlightLimit;
 use super::outcome::{Known, Outcome, attempt, needs_standing};
 use super::survey::{self, Survey};
+use super::told::Told;
 use crate::backend::{Controller, Failure, FailureKind, Query};
 use crate::config::Domain;
+use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
+use crate::passing::Passing;
 use crate::store::{Report, RequestKind, Store, StoreError, Turn};
 
 /// Requests held in memory at most; the rest waits on disk.
@@ -41,6 +44,7 @@ pub struct Worker {
     store: Arc<Store>,
     controller: Controller,
     wake: Arc<Notify>,
+    passing: Arc<Passing>,
     lanes: Lanes,
     limit: InFlightLimit,
     survey: Survey,
@@ -81,6 +85,7 @@ impl Worker {
         controller: Controller,
         max_in_flight: usize,
         metrics: Arc<Metrics>,
+        passing: Arc<Passing>,
     ) -> Result<Self, StoreError> {
         let begun = store.reader.begun(domain).await?;
         let wake = store.wake(domain).unwrap_or_default();
@@ -89,6 +94,7 @@ impl Worker {
             store,
             controller,
             wake,
+            passing,
             lanes: Lanes::new(begun),
             begun,
             limit: InFlightLimit::new(max_in_flight),
@@ -213,8 +219,22 @@ impl Worker {
                 _ => false,
             };
             let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
-            under_way.push(Box::pin(deliver(self.domain, store, controller, next, absent)));
+            let (traffic, told) = (Arc::clone(&controller.traffic), self.told(&next));
+            let delivery = deliver(self.domain, store, controller, next, absent);
+            under_way.push(Box::pin(async move {
+                let _under_way = traffic.begin();
+                let ended = delivery.await;
+                if let (Some(told), Ended::Attempt(_, outcome)) = (told, &ended) {
+                    told.tell(outcome);
+                }
+                ended
+            }));
         }
+    }
+
+    /// An attempt that somebody watches.
+    fn told(&self, next: &Next) -> Option<Told> {
+        Told::new(self.domain, &next.request, &self.passing)
     }
 
     fn ended(&mut self, ended: Ended, under_way: &mut UnderWay) {
@@ -223,7 +243,9 @@ impl Worker {
         }
         match ended {
             Ended::Attempt(seq, Outcome::Finished { report, unclear }) => {
+                failpoint::pass(Moment::AfterAnswer);
                 self.controller.health.succeeded();
+                self.controller.traffic.count_finished();
                 if unclear {
                     self.limit.unclear();
                 } else {
@@ -254,6 +276,7 @@ impl Worker {
                 self.again(seq, failure.in_doubt);
             }
             Ended::Record(seq, recorded) => {
+                failpoint::pass(Moment::AfterReport);
                 self.unrecorded -= 1;
                 match recorded {
                     Ok(()) => self.lanes.done(seq),

@@ -2,20 +2,24 @@
 //!
 //! Invariants:
 //! - Requests get their place in the order in which they arrived; answers leave as they are ready.
-//! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits.
+//! - While [`MOST_UNANSWERED`] answers are under way no further request is read: the peer waits. So does it
+//!   while its process or user has its share of memory and places under way.
 //! - A peer that has gone, or does not take its answers within [`WRITE_LIMIT`], gets no more of them; what
 //!   it has sent is taken all the same, before a stop too: a process may raise an alarm and exit.
 //! - Nobody waits for the answer to a detached request: one that finds no room is dropped.
 
 use std::fmt;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fm_common::ErrorCode;
-use fm_common::protocol::codec::{self, CodecError};
+use fm_common::protocol::codec::{self, CodecError, WEIGHED_BYTES};
 use fm_common::protocol::{
-    HelloAnswer, MAGIC, MAX_FRAME_BYTES, MAX_HELLO_BYTES, Refusal, RequestHeader, Response, VERSION,
+    HelloAnswer, MAGIC, MAX_FRAME_BYTES, MAX_HELLO_BYTES, NOT_UNDERSTOOD, Refusal, RequestHeader, Response,
+    VERSION,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -27,33 +31,53 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::frames::{FrameError, FrameReader};
+use super::shares::{Held, ListenerCounters, Seat, Shares};
+use crate::caller::{Caller, Door, Origin, executable, peer_groups};
+use crate::seldom::Seldom;
 use crate::service::Service;
 
 /// Requests of one connection that may be unanswered at a time.
 const MOST_UNANSWERED: usize = 256;
+/// Memory kept between answers, for thousands of idle peers.
+const KEPT_BYTES: usize = 1024;
 /// How long a peer may take to introduce itself.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
 /// How long a peer may take to accept an answer.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Who is at the other end, for the log.
+/// Who is at the other end, before it has introduced itself.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) uid: u32,
-    pub(super) pid: Option<i32>,
-    program: String,
+    gid: u32,
+    /// 0 when the kernel does not say.
+    pub(super) pid: i32,
+    door: Door,
 }
 
 impl Peer {
-    pub(super) fn of(stream: &UnixStream) -> std::io::Result<Self> {
+    pub(super) fn of(stream: &UnixStream, door: Door) -> std::io::Result<Self> {
         let credentials = stream.peer_cred()?;
-        Ok(Self { uid: credentials.uid(), pid: credentials.pid(), program: String::new() })
+        let pid = credentials.pid().unwrap_or_default();
+        Ok(Self { uid: credentials.uid(), gid: credentials.gid(), pid, door })
+    }
+
+    /// The caller that has introduced itself as this program.
+    fn caller(&self, program: &str, groups: Vec<u32>) -> Caller {
+        let origin = Origin {
+            uid: self.uid,
+            gid: self.gid,
+            pid: self.pid,
+            program: program.chars().filter(|c| !c.is_control()).take(64).collect(),
+            executable: executable(self.pid),
+        };
+        Caller { origin: Arc::new(origin), groups, door: self.door }
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} uid {} pid {}", self.program, self.uid, self.pid.unwrap_or_default())
+        write!(f, "uid {} pid {}", self.uid, self.pid)
     }
 }
 
@@ -74,39 +98,72 @@ pub(super) enum ConnectionError {
     Io(#[from] std::io::Error),
 }
 
+impl ConnectionError {
+    /// Counts it as what it is.
+    fn count(&self, counters: &ListenerCounters) {
+        let counter = match self {
+            Self::Frame(FrameError::Slow) | Self::NoHello | Self::SlowReader => &counters.closed_slow,
+            Self::Frame(FrameError::TooLong { .. }) | Self::Codec(_) | Self::NotACaller(_) => {
+                &counters.closed_garbage
+            }
+            Self::Frame(FrameError::Cut | FrameError::Io(_)) | Self::Io(_) => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves a connection until its peer closes it, fails, or `stop`.
 pub(super) async fn serve(
     stream: UnixStream,
-    mut peer: Peer,
+    peer: Peer,
+    seat: &Seat,
     service: Arc<Service>,
     stop: CancellationToken,
 ) {
+    let groups = if service.needs_groups() { groups(&stream, &peer) } else { Vec::new() };
     let (reader, writer) = stream.into_split();
     let mut frames = FrameReader::new(reader);
     let mut answers = Answers { writer, buffer: Vec::new(), gone: false };
     let greeted = tokio::select! {
-        greeted = greet(&mut frames, &mut answers, &mut peer) => greeted,
-        () = stop.cancelled() => Ok(false),
+        greeted = greet(&mut frames, &mut answers) => greeted,
+        () = stop.cancelled() => Ok(None),
     };
     let ended = match greeted {
-        Ok(true) => exchange(&mut frames, &mut answers, &peer, &service, &stop).await,
-        Ok(false) => Ok(()),
+        Ok(Some(program)) => {
+            let caller = Arc::new(peer.caller(&program, groups));
+            let requests = Requests { frames, seat };
+            exchange(requests, &mut answers, &caller, &service, &stop).await
+        }
+        Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     if let Err(error) = ended {
-        tracing::info!(%peer, %error, "connection closed");
+        error.count(seat.shares().counters());
+        if let Some(kept_back) = CLOSED.may() {
+            tracing::info!(%peer, %error, kept_back, "connection closed");
+        }
     }
 }
 
-/// Takes the hello; false when the peer left without one.
+/// A peer can bring about as many of these lines as it likes.
+static CLOSED: Seldom = Seldom::new();
+
+/// The groups of the peer's process besides its own; none when they are not to be had.
+fn groups(stream: &UnixStream, peer: &Peer) -> Vec<u32> {
+    peer_groups(stream).unwrap_or_else(|error| {
+        tracing::warn!(%peer, %error, "the groups of a caller are not known: only its own group counts");
+        Vec::new()
+    })
+}
+
+/// Takes the hello and gives the program's name; `None` when the peer left without one.
 async fn greet(
     frames: &mut FrameReader<OwnedReadHalf>,
     answers: &mut Answers,
-    peer: &mut Peer,
-) -> Result<bool, ConnectionError> {
+) -> Result<Option<String>, ConnectionError> {
     let hello = match timeout(HELLO_LIMIT, frames.next(MAX_HELLO_BYTES)).await {
         Err(_) => return Err(ConnectionError::NoHello),
-        Ok(Ok(None)) => return Ok(false),
+        Ok(Ok(None)) => return Ok(None),
         Ok(Ok(Some(payload))) => codec::decode_hello(&payload).map_err(ConnectionError::from),
         Ok(Err(error)) => Err(error.into()),
     };
@@ -117,10 +174,9 @@ async fn greet(
             refuse(format!("protocol {} is not known here, {VERSION} is", hello.version))
         }
         Ok(hello) => {
-            peer.program = hello.program.chars().filter(|c| !c.is_control()).take(64).collect();
             let agent = env!("CARGO_PKG_VERSION").to_owned();
             answers.hello(&HelloAnswer::Welcome { version: VERSION, agent }).await?;
-            return Ok(true);
+            return Ok(Some(hello.program));
         }
         Err(error) => refuse(format!("not a hello of fm-agent's protocol: {error}")),
     };
@@ -129,19 +185,60 @@ async fn greet(
     Err(ConnectionError::NotACaller(message))
 }
 
+/// The requests of one connection.
+struct Requests<'a> {
+    frames: FrameReader<OwnedReadHalf>,
+    seat: &'a Seat,
+}
+
+/// A request off the connection, with what it holds until it is answered.
+struct Arrived {
+    payload: Vec<u8>,
+    /// How many entries its list has, when that is more than it may have.
+    too_many: Option<usize>,
+    held: (Held, Held),
+}
+
+impl Requests<'_> {
+    /// The next request, once its connection's process and user have room for it.
+    async fn next(mut self) -> (Self, Result<Option<Arrived>, FrameError>) {
+        let arrived = self.arrive().await;
+        (self, arrived)
+    }
+
+    async fn arrive(&mut self) -> Result<Option<Arrived>, FrameError> {
+        let Some(length) = self.frames.announced(MAX_FRAME_BYTES, WEIGHED_BYTES).await? else {
+            return Ok(None);
+        };
+        let weight = codec::weigh(self.frames.start(length), length);
+        let too_many = Some(weight.entries).filter(|entries| *entries > self.seat.shares().list_entries());
+        // One that will not be decoded needs its frame's bytes only.
+        let bytes = if too_many.is_some() { length } else { weight.bytes };
+        let memory = self.seat.memory(bytes).await;
+        self.frames.forgive();
+        let payload = self.frames.payload(length).await?;
+        let places = self.seat.places(if too_many.is_some() { 1 } else { weight.places }).await;
+        Ok(Some(Arrived { payload, too_many, held: (memory, places) }))
+    }
+}
+
 async fn exchange(
-    frames: &mut FrameReader<OwnedReadHalf>,
+    requests: Requests<'_>,
     answers: &mut Answers,
-    peer: &Peer,
+    caller: &Arc<Caller>,
     service: &Arc<Service>,
     stop: &CancellationToken,
 ) -> Result<(), ConnectionError> {
+    let shares = Arc::clone(requests.seat.shares());
+    let socket = requests.frames.stream().as_ref().as_raw_fd();
+    let peer = &*caller.origin;
     let mut under_way = FuturesUnordered::new();
     let (mut reading, mut stopping) = (true, false);
+    let mut next = pin!(requests.next());
     while reading || !under_way.is_empty() {
         tokio::select! {
             biased;
-            Some((header, kind, begun, response)) = under_way.next() => {
+            Some((header, kind, begun, response, held)) = under_way.next() => {
                 service.metrics().answered(kind, result(&response), Instant::elapsed(&begun));
                 note(peer, &header, kind, &response);
                 if header.detached {
@@ -149,39 +246,54 @@ async fn exchange(
                 } else {
                     answers.response(header.id, &response, peer).await?;
                 }
+                drop::<(Held, Held)>(held);
             }
-            frame = frames.next(MAX_FRAME_BYTES), if reading && under_way.len() < MOST_UNANSWERED => {
-                let Some(payload) = answers.or_tell(frame, peer).await? else {
+            (requests, arrived) = &mut next, if reading && under_way.len() < MOST_UNANSWERED => {
+                let Some(Arrived { payload, too_many, held }) = answers.or_tell(arrived, peer).await? else {
                     reading = false;
                     continue;
                 };
+                next.set(requests.next());
                 let (header, body) = codec::decode_request_header(&payload)?;
-                match codec::decode_request(body) {
-                    Ok(request) => {
-                        let (kind, begun) = (request.kind(), Instant::now());
-                        let pending = service.begin(header, request, peer.uid).await;
-                        under_way.push(async move { (header, kind, begun, pending.await) });
-                    }
-                    Err(error) => {
-                        let response = Err(not_understood(&error));
-                        service.metrics().answered("unknown", result(&response), Duration::ZERO);
-                        note(peer, &header, "unknown", &response);
-                        answers.response(header.id, &response, peer).await?;
-                    }
-                }
+                let refusal = match too_many {
+                    Some(entries) => too_long(entries, &shares),
+                    None => match codec::decode_request(body) {
+                        Ok(request) => {
+                            drop(payload);
+                            let (kind, begun) = (request.kind(), Instant::now());
+                            let pending = service.begin(header, request, caller).await;
+                            under_way.push(async move { (header, kind, begun, pending.await, held) });
+                            continue;
+                        }
+                        Err(error) => not_understood(&error),
+                    },
+                };
+                let response = Err(refusal);
+                service.metrics().answered("unknown", result(&response), Duration::ZERO);
+                note(peer, &header, "unknown", &response);
+                answers.response(header.id, &response, peer).await?;
             }
             // Nothing more can be sent from here on, so what was sent before can be read to its end.
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
-                reading &= shutdown(frames.stream().as_ref().as_raw_fd(), Shutdown::Read).is_ok();
+                reading &= shutdown(socket, Shutdown::Read).is_ok();
             }
         }
     }
     Ok(())
 }
 
+fn too_long(entries: usize, shares: &Shares) -> Refusal {
+    shares.counters().refused_lists.fetch_add(1, Ordering::Relaxed);
+    let message = format!(
+        "the list has {entries} entries, one call may have {} (limits.list_entries): make several calls",
+        shares.list_entries()
+    );
+    Refusal::new(ErrorCode::InvalidParameter, message)
+}
+
 fn not_understood(error: &CodecError) -> Refusal {
-    let message = format!("this agent does not understand the request: {error}");
+    let message = format!("{NOT_UNDERSTOOD}: {error}");
     // A text that is no UTF-8 is the caller's parameter; all else is a request of another version.
     let code = if error.is_invalid_text() { ErrorCode::InvalidParameter } else { ErrorCode::InvalidRequest };
     Refusal::new(code, message)
@@ -193,7 +305,7 @@ fn result(response: &Response) -> &'static str {
 }
 
 /// The failure of a call whose caller does not look at the answer is told here instead.
-fn note(peer: &Peer, header: &RequestHeader, kind: &'static str, response: &Response) {
+fn note(peer: &Origin, header: &RequestHeader, kind: &'static str, response: &Response) {
     match response {
         Err(refusal) if header.detached => {
             tracing::warn!(%peer, kind, code = %refusal.code, reason = refusal.message, "a detached request failed");
@@ -220,7 +332,7 @@ impl Answers {
         self.send().await
     }
 
-    async fn response(&mut self, id: u64, response: &Response, peer: &Peer) -> Result<(), CodecError> {
+    async fn response(&mut self, id: u64, response: &Response, peer: &Origin) -> Result<(), CodecError> {
         if self.gone {
             return Ok(());
         }
@@ -235,7 +347,7 @@ impl Answers {
     }
 
     /// Answers a request whose peer need not look, if there is room for it now.
-    async fn offer(&mut self, id: u64, response: &Response, peer: &Peer) -> Result<(), CodecError> {
+    async fn offer(&mut self, id: u64, response: &Response, peer: &Origin) -> Result<(), CodecError> {
         if self.gone {
             return Ok(());
         }
@@ -249,7 +361,7 @@ impl Answers {
         Ok(())
     }
 
-    async fn deliver(&mut self, peer: &Peer) {
+    async fn deliver(&mut self, peer: &Origin) {
         if let Err(error) = self.send().await {
             tracing::debug!(%peer, %error, "answers are not taken any more");
             self.gone = true;
@@ -257,11 +369,11 @@ impl Answers {
     }
 
     /// Tells a peer that broke the framing why its connection ends, under the id 0.
-    async fn or_tell(
+    async fn or_tell<T>(
         &mut self,
-        frame: Result<Option<Vec<u8>>, FrameError>,
-        peer: &Peer,
-    ) -> Result<Option<Vec<u8>>, ConnectionError> {
+        frame: Result<Option<T>, FrameError>,
+        peer: &Origin,
+    ) -> Result<Option<T>, ConnectionError> {
         match frame {
             Err(error @ (FrameError::TooLong { .. } | FrameError::Slow)) => {
                 let refusal = Refusal::new(ErrorCode::InvalidRequest, error.to_string());
@@ -279,7 +391,7 @@ impl Answers {
 
     async fn send(&mut self) -> Result<(), ConnectionError> {
         let sent = timeout(WRITE_LIMIT, self.writer.write_all(&self.buffer)).await;
-        if self.buffer.capacity() > 64 * 1024 {
+        if self.buffer.capacity() > KEPT_BYTES {
             self.buffer = Vec::new();
         }
         Ok(sent.map_err(|_| ConnectionError::SlowReader)??)

@@ -1,8 +1,8 @@
 //! Frames off a connection, as they come.
 //!
-//! Invariants: no memory is taken before bytes have arrived for it, so a length alone costs nothing; a
-//! frame that has begun must be complete within a time limit, while between frames a peer may be silent
-//! for ever.
+//! Invariants: no memory is taken before bytes have arrived for it, so a length alone costs nothing, and a
+//! long frame is held once; a frame that has begun must be complete within a time limit, while between frames
+//! a peer may be silent for ever.
 
 use std::io;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a frame may take from its first byte to its last.
 const FRAME_LIMIT: Duration = Duration::from_secs(10);
-/// Memory kept between frames.
-const KEPT_BYTES: usize = 64 * 1024;
-const READ_BYTES: usize = 8 * 1024;
+/// Memory kept between frames, for thousands of idle peers.
+const KEPT_BYTES: usize = 2 * READ_BYTES;
+/// Bytes read at once at least, if they are there: a usual request.
+const READ_BYTES: usize = 1024;
 
 /// Why there is no frame.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +59,74 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// The next frame's bytes, without its length; `None` when the peer has closed between frames.
-    /// Dropping the future loses nothing: what has arrived is kept for the next call.
     pub(super) async fn next(&mut self, limit: usize) -> Result<Option<Vec<u8>>, FrameError> {
-        loop {
-            if let Some(frame) = self.take(limit)? {
-                return Ok(Some(frame));
-            }
-            if self.buffer.capacity() - self.buffer.len() < READ_BYTES && !self.buffer.is_empty() {
-                self.buffer.reserve(READ_BYTES);
+        match self.announced(limit, 0).await? {
+            Some(bytes) => self.payload(bytes).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The length of the next frame, as soon as so many bytes of it are there, or all; `None` when the peer
+    /// has closed between frames.
+    pub(super) async fn announced(
+        &mut self,
+        limit: usize,
+        start: usize,
+    ) -> Result<Option<usize>, FrameError> {
+        if !self.fill(LENGTH_BYTES).await? {
+            return Ok(None);
+        }
+        let mut length = [0; LENGTH_BYTES];
+        length.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
+        let bytes = u32::from_le_bytes(length) as usize;
+        if bytes > limit {
+            return Err(FrameError::TooLong { bytes, limit });
+        }
+        self.fill(LENGTH_BYTES + bytes.min(start)).await?;
+        Ok(Some(bytes))
+    }
+
+    /// The first bytes of the announced frame, as many as are there.
+    pub(super) fn start(&self, bytes: usize) -> &[u8] {
+        let rest = &self.buffer[LENGTH_BYTES..];
+        &rest[..rest.len().min(bytes)]
+    }
+
+    /// Gives the announced frame its time anew: it was not its peer that was waited for.
+    pub(super) fn forgive(&mut self) {
+        self.due = Some(Instant::now() + FRAME_LIMIT);
+    }
+
+    /// The announced frame, without its length.
+    pub(super) async fn payload(&mut self, bytes: usize) -> Result<Vec<u8>, FrameError> {
+        let end = LENGTH_BYTES + bytes;
+        self.fill(end).await?;
+        let frame = if self.buffer.len() == end && end > KEPT_BYTES {
+            // A long frame is not held twice.
+            let mut whole = std::mem::take(&mut self.buffer);
+            whole.drain(..LENGTH_BYTES);
+            whole
+        } else {
+            let frame = self.buffer[LENGTH_BYTES..end].to_vec();
+            self.buffer.drain(..end);
+            frame
+        };
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
+        self.due = (!self.buffer.is_empty()).then(|| Instant::now() + FRAME_LIMIT);
+        Ok(frame)
+    }
+
+    /// Reads until so many bytes are there; false when the peer has closed before the first of them.
+    async fn fill(&mut self, wanted: usize) -> Result<bool, FrameError> {
+        while self.buffer.len() < wanted {
+            let missing = wanted - self.buffer.len();
+            // As much as has come already, so that a length alone costs nothing; of a long frame not a byte
+            // more than it has.
+            let room = missing.min(self.buffer.len().max(READ_BYTES)).max(READ_BYTES);
+            if !self.buffer.is_empty() && self.buffer.capacity() - self.buffer.len() < room {
+                self.buffer.reserve_exact(room);
             }
             let read = self.stream.read_buf(&mut self.buffer);
             let bytes = match self.due {
@@ -73,32 +134,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 None => read.await?,
             };
             match (bytes, self.buffer.is_empty()) {
-                (0, true) => return Ok(None),
+                (0, true) => return Ok(false),
                 (0, false) => return Err(FrameError::Cut),
                 _ => self.due = self.due.or_else(|| Some(Instant::now() + FRAME_LIMIT)),
             }
         }
-    }
-
-    /// Takes the first frame off the buffer, if it is complete.
-    fn take(&mut self, limit: usize) -> Result<Option<Vec<u8>>, FrameError> {
-        let Some((length, rest)) = self.buffer.split_first_chunk::<LENGTH_BYTES>() else {
-            return Ok(None);
-        };
-        let bytes = u32::from_le_bytes(*length) as usize;
-        if bytes > limit {
-            return Err(FrameError::TooLong { bytes, limit });
-        }
-        if rest.len() < bytes {
-            return Ok(None);
-        }
-        let frame = rest[..bytes].to_vec();
-        self.buffer.drain(..LENGTH_BYTES + bytes);
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BYTES {
-            self.buffer = Vec::new();
-        }
-        self.due = (!self.buffer.is_empty()).then(|| Instant::now() + FRAME_LIMIT);
-        Ok(Some(frame))
+        Ok(true)
     }
 }
 
@@ -129,6 +170,23 @@ mod tests {
         assert_eq!(frames.next(1000).await.unwrap().unwrap(), b"");
         assert_eq!(frames.next(1000).await.unwrap().unwrap(), [9; 1000]);
         assert!(frames.next(1000).await.unwrap().is_none());
+        sender.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_frame_is_held_once_and_left_for_the_next() {
+        const LONG: usize = 300_000;
+        let (mut peer, stream) = tokio::io::duplex(10_000);
+        let sender = tokio::spawn(async move {
+            peer.write_all(&[frame(&vec![7; LONG]), frame(b"next")].concat()).await.unwrap();
+        });
+        let mut frames = FrameReader::new(stream);
+        assert_eq!(frames.announced(LONG, 64).await.unwrap(), Some(LONG));
+        assert!(frames.start(64) == [7; 64] && frames.buffer.capacity() <= 4 * READ_BYTES);
+        let long = frames.payload(LONG).await.unwrap();
+        assert!(long == vec![7; LONG] && long.capacity() <= LONG + 2 * READ_BYTES, "{}", long.capacity());
+        assert_eq!(frames.next(LONG).await.unwrap().unwrap(), b"next");
+        assert!(frames.buffer.capacity() <= KEPT_BYTES);
         sender.await.unwrap();
     }
 

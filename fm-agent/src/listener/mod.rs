@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - A peer that is slow, hostile or gone costs its own connection and nothing else.
-//! - What one connection may hold is bounded: one frame, and the answers that are under way.
+//! - What one connection, one process and one user may hold is bounded: connections, memory for requests, and
+//!   requests under way. A flood waits for itself.
 //! - At most `max_connections` are open, and never so many that the agent itself runs out of descriptors;
 //!   one more is told so and closed.
 //!
@@ -11,8 +12,12 @@
 mod accept;
 mod connection;
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod room;
+mod shares;
 mod socket;
 
 pub use accept::Listener;
-pub use socket::bind;
+pub use shares::{ListenerCounters, Shares};
+pub use socket::{SocketFile, bind};

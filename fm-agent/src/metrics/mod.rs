@@ -195,6 +195,16 @@ impl Metrics {
         self.deliveries.with_label_values(&[domain, outcome]).inc();
     }
 
+    /// Attempts to deliver that have ended so, since the start.
+    pub fn deliveries(&self, domain: &'static str, outcome: &'static str) -> u64 {
+        self.deliveries.with_label_values(&[domain, outcome]).get()
+    }
+
+    /// Connections that are open.
+    pub fn open_connections(&self) -> i64 {
+        self.connections.get()
+    }
+
     /// A connection is open until what this returns is dropped.
     #[must_use = "the connection counts as open until it is dropped"]
     pub fn connection(&self) -> OpenConnection {

@@ -1,22 +1,23 @@
-//! What administrators ask for: refused requests, routing, healing; and who they are.
+//! What administrators ask for: refused requests, routing, healing. Who they are is `access`'s to say.
 //!
 //! The JSON objects, all keys stable:
 //! - refused requests: `rejected`, an array of objects with `seq`, `domain`, `kind` (`raise`, `clear`,
 //!   `clear_all`, `log`, `remove`), `alarm_id`, `entity_instance_id`, `alarm` (as the caller wrote it, null
-//!   for clears), `taken_at`, `rejected_at`, `answer`; `more`: whether there are later ones. The answer of a row
-//!   that cannot be read begins with `unreadable`, and its `alarm` is the text that stands there.
+//!   for clears), `taken_at`, `rejected_at`, `answer`, `origin` (who asked for it, or null: an object with
+//!   `uid`, `gid`, `pid`, `program`, `executable`); `more`: whether there are later ones. The answer of a row that cannot be read begins with
+//!   `unreadable`, and its `alarm` is the text that stands there.
 //! - routing: `domain` and `reason` for a set, `decision` (both in words), `instead_of` (a domain that would
 //!   own the alarm, were it configured, or null), `recorded` (the domain that holds it now, which a clear
-//!   goes to, or null).
+//!   goes to, or null), `raised_by` and `changed_by` (who raised it, and who set or cleared it last, as
+//!   `origin` with the time as `at`; null when this node does not know).
 //! - healing: `domain`, `state` (`done`, or `running` when the caller's deadline came first), and when done
 //!   `raised`, `removed`, `respected`, `left`.
 
 use std::sync::Arc;
 
 use fm_common::entity::canonical;
-use fm_common::protocol::{Answer, Refusal, Request, Response};
+use fm_common::protocol::{Answer, Refusal, Response};
 use fm_common::{AlarmKey, ErrorCode};
-use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -25,55 +26,12 @@ use super::{Call, Pending, Service, invalid, later};
 use crate::backend::resync::Healed;
 use crate::config::Domain;
 use crate::route::Reason;
-use crate::store::{Op, Outcome, Rejected, RequestKind, Unreadable};
+use crate::store::{Op, Outcome, Rejected, Signature, Unreadable};
 
 /// Refused requests in one answer at most; their texts may be long, and an answer is one frame.
 const MOST_REJECTED: u32 = 200;
 /// Bytes of them in one answer, about; at least one fits always.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-
-/// Who may administer the agent: root, and the user it runs as. The one place that says so.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Administrators {
-    own_uid: u32,
-}
-
-impl Administrators {
-    pub(super) fn of_this_agent() -> Self {
-        Self { own_uid: geteuid().as_raw() }
-    }
-
-    /// Whether this user may ask for this.
-    pub(super) fn admit(self, uid: u32, request: &Request) -> Result<(), Refusal> {
-        let administers = match request {
-            Request::Rejected { .. }
-            | Request::Replay { .. }
-            | Request::Drop { .. }
-            | Request::Explain { .. }
-            | Request::Resync { .. } => true,
-            Request::Set(_)
-            | Request::SetList(_)
-            | Request::Clear(_)
-            | Request::ClearAll { .. }
-            | Request::ClearList(_)
-            | Request::Get(_)
-            | Request::ListByEntity { .. }
-            | Request::ListById { .. }
-            | Request::ListByIdAndEntity(_)
-            | Request::Ping
-            | Request::Status => false,
-        };
-        if !administers || uid == 0 || uid == self.own_uid {
-            return Ok(());
-        }
-        let message = format!(
-            "'{}' is for root and for the user that runs the agent (uid {}), not for uid {uid}",
-            request.kind(),
-            self.own_uid
-        );
-        Err(Refusal::new(ErrorCode::InvalidRequest, message))
-    }
-}
 
 impl Service {
     pub(super) fn rejected(self: &Arc<Self>, after: i64, most: u32) -> Result<Pending, Refusal> {
@@ -105,7 +63,7 @@ impl Service {
         op: Op,
         seq: i64,
     ) -> Result<Pending, Refusal> {
-        let submitted = self.store.writer.submit(batch(call, vec![op])).await?;
+        let submitted = self.store.writer.submit(batch(&call, vec![op])).await?;
         later(async move {
             if submitted.committed().await? == [Outcome::Unknown] {
                 let message =
@@ -131,6 +89,7 @@ impl Service {
             } else {
                 service.router.decide(&key.alarm_id, &entity_type, &key.entity_instance_id)
             };
+            let signed = service.store.reader.signed(key.clone()).await?.unwrap_or_default();
             let recorded = service.store.reader.find(key).await?.map(|kept| kept.domain.name());
             answer(&json!({
                 "domain": decision.domain.name(),
@@ -143,6 +102,8 @@ impl Service {
                 "decision": decision.to_string(),
                 "instead_of": decision.instead_of.map(Domain::name),
                 "recorded": recorded,
+                "raised_by": signature(signed.raised.as_ref()),
+                "changed_by": signature(signed.changed.as_ref()),
             }))
         })
     }
@@ -185,16 +146,20 @@ pub(super) fn healed(healed: Healed) -> Value {
     json!({ "raised": raised, "removed": removed, "respected": respected, "left": left })
 }
 
+/// Who did something, and when.
+pub(super) fn signature(signature: Option<&Signature>) -> Value {
+    let Some(Signature { origin, at }) = signature else { return Value::Null };
+    let mut shown = json!(origin);
+    shown["at"] = at.to_string().into();
+    shown
+}
+
 fn entry(rejected: &Rejected) -> Value {
     let request = match &rejected.request {
         Ok(request) => request,
         Err(unreadable) => return unreadable_entry(rejected, unreadable),
     };
-    let (key, alarm) = match &request.kind {
-        RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => (alarm.key(), Some(alarm)),
-        RequestKind::Clear { key } | RequestKind::Remove { key, .. } => (key.clone(), None),
-        RequestKind::ClearAll { entity_instance_id, .. } => (AlarmKey::new("", entity_instance_id), None),
-    };
+    let (key, alarm) = (request.kind.key(), request.kind.alarm());
     json!({
         "seq": request.seq,
         "domain": rejected.domain.name(),
@@ -205,6 +170,7 @@ fn entry(rejected: &Rejected) -> Value {
         "taken_at": request.taken_at.to_string(),
         "rejected_at": rejected.rejected_at.to_string(),
         "answer": rejected.answer,
+        "origin": rejected.origin,
     })
 }
 
@@ -221,40 +187,11 @@ fn unreadable_entry(rejected: &Rejected, unreadable: &Unreadable) -> Value {
         "taken_at": unreadable.taken_at.to_string(),
         "rejected_at": rejected.rejected_at.to_string(),
         "answer": rejected.answer,
+        "origin": rejected.origin,
     })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends what can fail")]
-fn answer(json: &Value) -> Response {
+pub(super) fn answer(json: &Value) -> Response {
     Ok(Answer::Json(json.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_root_and_the_agents_own_user_administer() {
-        let administrators = Administrators { own_uid: 500 };
-        let admit = |uid, request: Request| administrators.admit(uid, &request);
-        let example = || Request::Resync { domain: "platform".to_owned() };
-        assert_eq!((admit(0, example()), admit(500, example())), (Ok(()), Ok(())));
-        for request in [
-            example(),
-            Request::Rejected { after: 0, most: 1 },
-            Request::Replay { seq: 1 },
-            Request::Drop { seq: 1 },
-            Request::Explain {
-                alarm_id: "1".to_owned(),
-                entity_type_id: String::new(),
-                entity_instance_id: String::new(),
-            },
-        ] {
-            let refusal = admit(501, request).unwrap_err();
-            assert_eq!(refusal.code, ErrorCode::InvalidRequest);
-            assert!(refusal.message.contains("501") && refusal.message.contains("500"), "{refusal}");
-        }
-        assert_eq!(admit(501, Request::Status), Ok(()));
-        assert_eq!(admit(501, Request::Clear(AlarmKey::new("1", "a"))), Ok(()));
-    }
 }

@@ -12,8 +12,11 @@
 //! It knows no SQL and no HTTP: it asks the store and the controllers.
 
 mod admin;
+mod border;
+mod listing;
 mod measure;
 mod merge;
+mod passage;
 mod read;
 mod status;
 mod write;
@@ -28,12 +31,15 @@ use fm_common::ErrorCode;
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
 
-use self::admin::Administrators;
 use crate::backend::{Controller, Link};
+use crate::caller::{Caller, Origin};
 use crate::config::{AgentConfig, Domain, Durability};
 use crate::metrics::Metrics;
+use crate::passing::Passing;
 use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
+
+pub use self::border::Border;
 
 /// The answer to a request that has its place in the order.
 pub type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -48,15 +54,17 @@ pub struct Service {
     ask_limit: Duration,
     durability: Durability,
     started: Instant,
-    administrators: Administrators,
+    border: Border,
+    passing: Arc<Passing>,
     metrics: Arc<Metrics>,
 }
 
 /// One call: who waits for it, and for how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Call {
     header: RequestHeader,
     deadline: Instant,
+    origin: Arc<Origin>,
 }
 
 impl Call {
@@ -73,7 +81,9 @@ impl Service {
         router: Router,
         links: BTreeMap<Domain, Link>,
         config: &AgentConfig,
+        border: Border,
         metrics: Arc<Metrics>,
+        passing: Arc<Passing>,
     ) -> Self {
         Self {
             store,
@@ -83,8 +93,9 @@ impl Service {
             ask_limit: config.ask_timeout_ms.duration(),
             durability: config.durability,
             started: Instant::now(),
-            administrators: Administrators::of_this_agent(),
+            border,
             metrics,
+            passing,
         }
     }
 
@@ -93,15 +104,45 @@ impl Service {
         &self.metrics
     }
 
-    /// Gives a request of this user its place in the order; what is returned becomes its answer.
-    pub async fn begin(self: &Arc<Self>, header: RequestHeader, request: Request, uid: u32) -> Pending {
+    /// Whether callers' groups decide what they may do.
+    pub fn needs_groups(&self) -> bool {
+        self.border.access.needs_groups()
+    }
+
+    /// Gives a request of this caller its place in the order; what is returned becomes its answer.
+    pub async fn begin(
+        self: &Arc<Self>,
+        header: RequestHeader,
+        request: Request,
+        caller: &Arc<Caller>,
+    ) -> Pending {
+        if let Err(refusal) = self.border.admit(&request, caller).await {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
+        let note = self.border.note(&request, caller, &self.router);
+        let pending = self.start(header, request, Arc::clone(&caller.origin)).await;
+        match note {
+            None => pending,
+            Some(note) => Box::pin(async move {
+                let response = pending.await;
+                note.write(&response);
+                response
+            }),
+        }
+    }
+
+    async fn start(
+        self: &Arc<Self>,
+        header: RequestHeader,
+        request: Request,
+        origin: Arc<Origin>,
+    ) -> Pending {
         let timeout = Duration::from_millis(header.timeout_ms.into());
         // The answer has to be with the caller by its deadline.
         let deadline = Instant::now() + timeout.mul_f64(0.9);
-        let call = Call { header, deadline };
-        if let Err(refusal) = self.administrators.admit(uid, &request) {
-            return Box::pin(std::future::ready(Err(refusal)));
-        }
+        let uid = origin.uid;
+        let call = Call { header, deadline, origin };
+        let to_tell = self.to_tell(&request);
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,
             Request::SetList(alarms) => self.set_list(call, alarms).await,
@@ -131,8 +172,14 @@ impl Service {
                 self.explain(alarm_id, entity_type_id, &entity_instance_id)
             }
             Request::Resync { domain } => self.resync(call, &domain),
+            Request::Queue { domain, after, most } => self.queue(&domain, after, most),
+            Request::View { alarm_id, entity_instance_id, after, most } => {
+                self.view(alarm_id, &entity_instance_id, after, most)
+            }
+            Request::Watch { run, after, most } => self.watch(call, run, after, most),
         };
-        begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))))
+        let pending = begun.unwrap_or_else(|refusal| Box::pin(std::future::ready(Err(refusal))));
+        self.telling(to_tell, uid, pending)
     }
 
     /// The controller of a domain; `None` when the record is here.

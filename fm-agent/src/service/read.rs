@@ -82,7 +82,7 @@ impl Service {
         let (mut kept, clear_alls) = self.store.reader.overlay(query.alarm_id.clone(), prefix).await?;
         kept.retain(|kept| query.means(&kept.key));
         let asked = self.controllers().map(|(domain, controller)| {
-            let query = &query;
+            let (query, call) = (&query, &call);
             async move { (domain, controller.read(query, call.left()).await) }
         });
         let mut lists = Vec::new();

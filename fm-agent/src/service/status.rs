@@ -1,14 +1,16 @@
 //! How the agent and its domains are, as a JSON object.
 //!
-//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `quarantines` (databases
+//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `connections` (open ones), `quarantines` (databases
 //! or logs that were damaged and moved aside since the start), `unreadable` (rows that could not be read and were
 //! set aside since the start), and `domains`, an array of objects with
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
-//! see `admin`). Times are UTC. `store` is an object with `bytes` (of the database and its WAL), `max_bytes`,
-//! `waiting` (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since
-//! the start: `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
+//! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
+//! (since the agent's start); these three are null for a record that is here. Times are UTC. `store` is an object
+//! with `state_dir`, `bytes` (of the database and its WAL), `max_bytes`, `free_bytes` (of its file system), `waiting`
+//! (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since the start:
+//! `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
 
 use serde_json::{Value, json};
 
@@ -34,6 +36,10 @@ impl Service {
                 Condition::Up => ("up", Value::Null, Value::Null),
                 Condition::Down { since, reason } => ("down", reason.into(), since.to_string().into()),
             };
+            let traffic = match link {
+                Link::Standalone => None,
+                Link::Controller(controller) => Some(&controller.traffic),
+            };
             domains.push(json!({
                 "name": domain.name(),
                 "backend": link.name(),
@@ -43,6 +49,9 @@ impl Service {
                 "waiting": waiting.requests,
                 "oldest_waiting": waiting.oldest.map(|time| time.to_string()),
                 "rejected": waiting.rejected,
+                "in_flight": traffic.map(|traffic| traffic.in_flight()),
+                "per_second": traffic.map(|traffic| traffic.per_second()),
+                "delivered": traffic.map(|_| self.metrics.deliveries(domain.name(), "done")),
                 "compared": match link {
                     Link::Standalone => Value::Null,
                     Link::Controller(controller) => compared(controller.health.resync().last()),
@@ -59,6 +68,7 @@ impl Service {
             },
             "quarantines": self.store.condition().quarantines(),
             "unreadable": self.store.condition().unreadable(),
+            "connections": self.metrics.open_connections(),
             "domains": domains,
             "store": self.store_status()?,
         });
@@ -71,7 +81,9 @@ impl Service {
         let shed: serde_json::Map<String, Value> =
             Rank::ALL.iter().map(|rank| (rank.name().to_owned(), meter.shed_logs(*rank).into())).collect();
         Ok(json!({
+            "state_dir": self.store.directory().display().to_string(),
             "bytes": reader.bytes()?,
+            "free_bytes": reader.free_bytes()?,
             "max_bytes": limits.max_bytes,
             "waiting": Domain::ALL.iter().map(|domain| meter.waiting(*domain)).sum::<u64>(),
             "max_requests": limits.max_requests,

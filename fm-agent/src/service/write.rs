@@ -25,7 +25,7 @@ impl Service {
             }
             Intent::Raise | Intent::Log => {
                 let op = self.op(alarm);
-                let submitted = self.store.writer.submit(batch(call, vec![op])).await?;
+                let submitted = self.store.writer.submit(batch(&call, vec![op])).await?;
                 later(async move {
                     match submitted.committed().await?.pop() {
                         Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
@@ -46,7 +46,7 @@ impl Service {
             complete(alarm);
         }
         let ops = alarms.into_iter().map(|alarm| self.op(alarm)).collect();
-        let submitted = self.store.writer.submit(batch(call, ops)).await?;
+        let submitted = self.store.writer.submit(batch(&call, ops)).await?;
         later(async move {
             let uuids = submitted.committed().await?.into_iter().map(|outcome| match outcome {
                 Outcome::Raised(uuid) | Outcome::Logged(uuid) => uuid,
@@ -62,7 +62,7 @@ impl Service {
         // Nobody looks at the answer of a detached call, so nobody has to be asked for it.
         let unknown = if call.header.detached { self.deliver(&key) } else { Unknown::Tell };
         let op = Op::Clear { key: key.clone(), unknown };
-        let submitted = self.store.writer.submit(batch(call, vec![op])).await?;
+        let submitted = self.store.writer.submit(batch(&call, vec![op])).await?;
         let service = Arc::clone(self);
         later(async move {
             if submitted.committed().await? != [Outcome::Unknown] {
@@ -83,7 +83,7 @@ impl Service {
             return Err(nothing());
         }
         let op = Op::Clear { unknown: self.deliver(&key), key };
-        self.store.writer.submit(batch(call, vec![op])).await?.committed().await?;
+        self.store.writer.submit(batch(&call, vec![op])).await?.committed().await?;
         Ok(Answer::Done)
     }
 
@@ -103,7 +103,7 @@ impl Service {
         } else {
             Unknown::Tell
         };
-        let submitted = self.submit_clear_all(call, &entity, unknown).await?;
+        let submitted = self.submit_clear_all(&call, &entity, unknown).await?;
         let service = Arc::clone(self);
         later(async move {
             if submitted.committed().await? != [Outcome::Unknown] {
@@ -128,13 +128,13 @@ impl Service {
             return Err(not_found(format!("'{entity}' or what lies under it")));
         }
         let unknown = Unknown::Deliver(crate::config::Domain::Platform);
-        self.submit_clear_all(call, &entity, unknown).await?.committed().await?;
+        self.submit_clear_all(&call, &entity, unknown).await?.committed().await?;
         Ok(Answer::Done)
     }
 
     async fn submit_clear_all(
         &self,
-        call: Call,
+        call: &Call,
         entity: &str,
         unknown: Unknown,
     ) -> Result<Submitted, Refusal> {
@@ -158,7 +158,7 @@ impl Service {
             key.validate().map_err(|error| invalid(format!("filters[{index}].{error}")))?;
             ops.push(Op::Clear { unknown: self.deliver(&key), key });
         }
-        let submitted = self.store.writer.submit(batch(call, ops)).await?;
+        let submitted = self.store.writer.submit(batch(&call, ops)).await?;
         later(async move {
             submitted.committed().await?;
             Ok(Answer::Done)
@@ -176,20 +176,20 @@ impl Service {
             // Its clear waits: what stands at the controller is about to go.
             Some(Standing::Cleared) => {}
             None => {
-                if let Some(uuid) = self.stands_elsewhere(call, &alarm).await? {
+                if let Some(uuid) = self.stands_elsewhere(&call, &alarm).await? {
                     return Ok(Answer::Uuid(uuid));
                 }
             }
         }
         let op = self.op(alarm);
-        match self.store.writer.submit(batch(call, vec![op])).await?.committed().await?.pop() {
+        match self.store.writer.submit(batch(&call, vec![op])).await?.committed().await?.pop() {
             Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
             Some(Outcome::Cleared | Outcome::Unknown | Outcome::Done) | None => Ok(Answer::Done),
         }
     }
 
     /// The uuid of an alarm that this node does not know, if it stands at its controller and is to stay.
-    async fn stands_elsewhere(&self, call: Call, alarm: &Alarm) -> Result<Option<String>, Refusal> {
+    async fn stands_elsewhere(&self, call: &Call, alarm: &Alarm) -> Result<Option<String>, Refusal> {
         let (key, domain) = (alarm.key(), self.router.owner(alarm).domain);
         let Some(controller) = self.controller(domain) else { return Ok(None) };
         if self.clear_all_waits(domain, &key).await? {
@@ -217,8 +217,8 @@ impl Service {
     }
 }
 
-pub(super) fn batch(call: Call, ops: Vec<Op>) -> Batch {
-    Batch { token: Some(call.header.token), ops }
+pub(super) fn batch(call: &Call, ops: Vec<Op>) -> Batch {
+    Batch { token: Some(call.header.token), origin: Some(Arc::clone(&call.origin)), ops }
 }
 
 /// What every stored alarm has: a uuid, a time, one form of the empty entity.

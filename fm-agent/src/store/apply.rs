@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::meter::Counts;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
 use super::tables::{self, AlarmRow};
-use super::{accepted, fold, healing, rejected};
+use super::{accepted, fold, healing, rejected, signed};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
 
@@ -30,6 +30,8 @@ pub(super) struct Apply<'a> {
     pub(super) max_events: u32,
     /// Domains that got a request.
     pub(super) woken: &'a mut BTreeSet<Domain>,
+    /// Who asks for the change, as it is kept.
+    pub(super) origin: Option<String>,
     /// What waits.
     pub(super) counts: &'a mut Counts,
 }
@@ -37,6 +39,7 @@ pub(super) struct Apply<'a> {
 impl Apply<'_> {
     /// Applies a batch, one outcome a change.
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+        self.origin = batch.origin.as_deref().map(signed::written).transpose()?;
         batch.ops.iter().map(|op| self.op(op)).collect()
     }
 
@@ -69,7 +72,14 @@ impl Apply<'_> {
                 self.clear_all(entity_instance_id, *rule, *unknown, domains)
             }
             Op::Replay { seq } => match rejected::take(self.connection, *seq)? {
-                Some((domain, request)) => self.replay(domain, &request.kind),
+                Some((domain, request, origin)) => {
+                    // It is its first caller's still, whoever lets it go again.
+                    let replayer = self.origin.take();
+                    self.origin = origin.or_else(|| replayer.clone());
+                    let outcome = self.replay(domain, &request.kind);
+                    self.origin = replayer;
+                    outcome
+                }
                 None => Ok(Outcome::Unknown),
             },
             Op::Drop { seq } => {
@@ -122,7 +132,7 @@ impl Apply<'_> {
         accepted::note_present(self.connection, &alarm.key())?;
         let uuid = fresh_uuid(alarm, previous.as_ref());
         let pending = if self.here.contains(&domain) {
-            tables::insert_event(self.connection, "set", alarm, &uuid_of(alarm), self.max_events)?;
+            self.event("set", alarm, &uuid_of(alarm))?;
             None
         } else {
             let seq = self.request(domain, &raise_request(alarm, uuid), waits)?;
@@ -131,6 +141,7 @@ impl Apply<'_> {
             }
             Some(seq)
         };
+        let stood = previous.as_ref().is_some_and(|kept| matches!(kept.standing, Standing::Raised(_)));
         let kept = Kept {
             key: alarm.key(),
             domain,
@@ -139,13 +150,14 @@ impl Apply<'_> {
             controller_uuid: previous.and_then(|kept| kept.controller_uuid),
         };
         tables::put_alarm(self.connection, &AlarmRow::new(kept, pending))?;
+        signed::alarm(self.connection, &alarm.key(), self.origin.as_deref(), !stood)?;
         Ok(Outcome::Raised(uuid_of(alarm)))
     }
 
     fn log(&mut self, domain: Domain, alarm: &Alarm) -> Result<Outcome, StoreError> {
         let uuid = uuid_of(alarm);
         if self.here.contains(&domain) {
-            tables::insert_event(self.connection, "log", alarm, &uuid, self.max_events)?;
+            self.event("log", alarm, &uuid)?;
         } else {
             let kind = RequestKind::Log { alarm: Box::new(alarm.clone()), uuid: uuid.clone() };
             self.request(domain, &kind, None)?;
@@ -186,7 +198,9 @@ impl Apply<'_> {
         }
         let seq = self.send_clear(&kept, pending)?;
         let cleared = Kept { standing: Standing::Cleared, ..kept };
-        tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))
+        let key = cleared.key.clone();
+        tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))?;
+        signed::alarm(self.connection, &key, self.origin.as_deref(), false)
     }
 
     fn send_clear(&mut self, kept: &Kept, pending: Option<i64>) -> Result<i64, StoreError> {
@@ -201,7 +215,7 @@ impl Apply<'_> {
     fn forget(&self, kept: &Kept) -> Result<(), StoreError> {
         if let Standing::Raised(alarm) = &kept.standing {
             let uuid = Uuid::new_v4().to_string();
-            tables::insert_event(self.connection, "clear", alarm, &uuid, self.max_events)?;
+            self.event("clear", alarm, &uuid)?;
         }
         tables::delete_alarm(self.connection, &kept.key)
     }
@@ -250,6 +264,7 @@ impl Apply<'_> {
                     fold::cleared_after(self.connection, earlier, seq)?;
                 }
                 tables::put_cleared(self.connection, &place.key, seq)?;
+                signed::alarm(self.connection, &place.key, self.origin.as_deref(), false)?;
             }
         }
         Ok(Outcome::Cleared)
@@ -262,10 +277,16 @@ impl Apply<'_> {
         kind: &RequestKind,
         previous: Option<i64>,
     ) -> Result<i64, StoreError> {
-        let seq = tables::insert_request(self.connection, domain, kind, previous)?;
+        let seq = tables::insert_request(self.connection, domain, kind, previous, self.origin.as_deref())?;
         self.counts.came(domain);
         self.woken.insert(domain);
         Ok(seq)
+    }
+
+    /// Records what happened where the record is here.
+    fn event(&self, state: &str, alarm: &Alarm, uuid: &str) -> Result<(), StoreError> {
+        let origin = self.origin.as_deref();
+        tables::insert_event(self.connection, state, alarm, uuid, self.max_events, origin)
     }
 }
 

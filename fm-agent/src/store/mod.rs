@@ -16,13 +16,16 @@
 mod accepted;
 mod apply;
 mod bounds;
+mod check;
 mod condition;
 mod deliveries;
+mod directory;
 mod error;
 mod fold;
 mod healing;
 mod jobs;
 mod limits;
+mod listing;
 mod meter;
 mod model;
 mod reader;
@@ -31,6 +34,7 @@ mod rejected;
 mod repair;
 mod schema;
 mod settle;
+mod signed;
 mod space;
 mod tables;
 mod tokens;
@@ -38,9 +42,9 @@ mod unreadable;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,20 +54,24 @@ use tokio::sync::Notify;
 use crate::config::{Domain, Durability};
 use crate::metrics::Metrics;
 
+pub use check::{Checked, check};
 pub use condition::Condition;
 pub use error::{StoreError, StoreErrorKind};
 pub use jobs::Submitted;
 pub use limits::Limits;
+pub use listing::{Listed, View};
 pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Standing, Turn, Unknown, Unreadable, Waiting, WaitingClearAll,
+    RequestKind, Signature, Signed, Standing, Turn, Unknown, Unreadable, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
 pub use writer::Writer;
 
-/// The database's file in the state directory.
-const DATABASE: &str = "fm-agent.db";
+/// The database in the state directory.
+pub(crate) const DATABASE: &str = "fm-agent.db";
+/// The file in the state directory that its agent has locked, with its process id.
+pub(crate) const LOCK: &str = "fm-agent.lock";
 
 /// What the store needs to know.
 #[derive(Debug, Clone)]
@@ -94,6 +102,7 @@ pub struct Store {
     pub reader: Reader,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     condition: Arc<Condition>,
+    directory: PathBuf,
 }
 
 impl Store {
@@ -104,11 +113,7 @@ impl Store {
     /// database that does not open. Damage is no error while there is room to salvage what can be read.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let directory = &options.state_dir;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| StoreError::path("cannot make the state directory", directory, &error))?;
+        directory::make(directory)?;
         let path = directory.join(DATABASE);
         let mut lock = lock(directory)?;
         recover::refuse_newer(&path)?;
@@ -141,12 +146,17 @@ impl Store {
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
         let (writer, reader) = Writer::start(opened, lock, options, wakes.clone(), Arc::clone(&condition))?;
-        Ok(Self { writer, reader, wakes, condition })
+        Ok(Self { writer, reader, wakes, condition, directory: options.state_dir.clone() })
     }
 
     /// What went wrong with what is on the disk.
     pub fn condition(&self) -> &Condition {
         &self.condition
+    }
+
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What is signalled when a request for this domain has been committed.
@@ -172,7 +182,7 @@ fn tidy(connection: &mut Connection, options: &StoreOptions) -> Result<(), Store
 
 /// Takes the state directory for as long as the file is open; the lock goes with the process.
 fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join("fm-agent.lock");
+    let path = directory.join(LOCK);
     let failed = |error: std::io::Error| StoreError::path("cannot lock the state directory", &path, &error);
     let file = fs::OpenOptions::new()
         .create(true)

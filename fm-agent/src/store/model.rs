@@ -1,11 +1,13 @@
 //! What goes into the store and comes out of it: plain data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
 
+use crate::caller::Origin;
 use crate::config::Domain;
 
 /// Changes that belong together: all of them are taken, or none.
@@ -13,6 +15,8 @@ use crate::config::Domain;
 pub struct Batch {
     /// Identifies the call; `None` for changes that are never repeated.
     pub token: Option<Token>,
+    /// Who asked for them; `None` for what nobody asked for.
+    pub origin: Option<Arc<Origin>>,
     /// The changes, in order.
     pub ops: Vec<Op>,
 }
@@ -145,6 +149,25 @@ pub enum RequestKind {
         /// Its uuid at the controller.
         uuid: String,
     },
+}
+
+impl RequestKind {
+    /// The alarm that it is about; of a clear-all, the entity without an alarm id.
+    pub fn key(&self) -> AlarmKey {
+        match self {
+            Self::Raise { alarm, .. } | Self::Log { alarm, .. } => alarm.key(),
+            Self::Clear { key } | Self::Remove { key, .. } => key.clone(),
+            Self::ClearAll { entity_instance_id, .. } => AlarmKey::new("", entity_instance_id),
+        }
+    }
+
+    /// The alarm or log as the caller wrote it, where it has one.
+    pub fn alarm(&self) -> Option<&Alarm> {
+        match self {
+            Self::Raise { alarm, .. } | Self::Log { alarm, .. } => Some(alarm),
+            Self::Clear { .. } | Self::Remove { .. } | Self::ClearAll { .. } => None,
+        }
+    }
 }
 
 /// What is known of a request just before it is sent.
@@ -289,6 +312,24 @@ pub enum Found {
     Back,
 }
 
+/// Who did something to an alarm, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Who.
+    pub origin: Origin,
+    /// When it was taken, by this node's clock.
+    pub at: Timestamp,
+}
+
+/// Who is known to have acted on an alarm that this node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signed {
+    /// Who raised it, when it did not stand.
+    pub raised: Option<Signature>,
+    /// Who set or cleared it last.
+    pub changed: Option<Signature>,
+}
+
 /// A request that a controller refused for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -300,6 +341,8 @@ pub struct Rejected {
     pub rejected_at: Timestamp,
     /// What the controller said.
     pub answer: String,
+    /// Who asked for it.
+    pub origin: Option<Origin>,
 }
 
 /// A request that was set aside because it cannot be read: what can be shown of it.

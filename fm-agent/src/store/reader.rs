@@ -15,8 +15,8 @@ use super::error::StoreError;
 use super::jobs::Repairs;
 use super::limits::Limits;
 use super::meter::Meter;
-use super::model::{Cleared, Held, Kept, Rejected, Request, Turn, Waiting, WaitingClearAll};
-use super::{healing, rejected, space, tables};
+use super::model::{Cleared, Held, Kept, Rejected, Request, Signed, Turn, Waiting, WaitingClearAll};
+use super::{healing, rejected, signed, space, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
@@ -146,6 +146,11 @@ impl Reader {
         self.run(move |connection| tables::standing_of_waiting(connection, domain, seq, key.as_ref())).await
     }
 
+    /// Who acted on an alarm that this node holds.
+    pub async fn signed(&self, key: AlarmKey) -> Result<Option<Signed>, StoreError> {
+        self.run(move |connection| signed::of_alarm(connection, &key)).await
+    }
+
     /// The refused requests after this place, in order, so many at most.
     pub async fn rejected(&self, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
         self.run(move |connection| rejected::list(connection, after, most)).await
@@ -175,7 +180,7 @@ impl Reader {
         .await
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         look: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::error::{StoreError, StoreErrorKind};
 use super::model::{KeepRejected, Rejected, Request, Unreadable};
+use super::signed;
 use super::tables::{self, REQUEST_COLUMNS};
 use crate::config::Domain;
 
@@ -21,8 +22,9 @@ pub(super) fn keep(
     connection
         .prepare_cached(
             "INSERT INTO rejected
-                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer)
-             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3
+                 (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer,
+                  origin)
+             SELECT seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, ?2, ?3, origin
              FROM request WHERE seq = ?1",
         )?
         .execute(params![seq, Timestamp::now().as_micros(), answer])?;
@@ -48,12 +50,21 @@ pub(super) fn forget(connection: &Connection, seq: i64) -> Result<bool, StoreErr
     Ok(connection.prepare_cached("DELETE FROM rejected WHERE seq = ?1")?.execute([seq])? > 0)
 }
 
+/// A refused request that was taken away, with its domain and who asked for it, as it was kept.
+type Taken = (Domain, Request, Option<String>);
+
 /// Takes one away.
-pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<(Domain, Request)>, StoreError> {
-    let sql = format!("SELECT {REQUEST_COLUMNS} FROM rejected WHERE seq = ?1");
+pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<Taken>, StoreError> {
+    let sql = format!("SELECT {REQUEST_COLUMNS}, origin FROM rejected WHERE seq = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([seq])?;
-    let found = rows.next()?.map(tables::request).transpose()?;
+    let found = match rows.next()? {
+        Some(row) => {
+            let (domain, request) = tables::request(row)?;
+            Some((domain, request, row.get("origin")?))
+        }
+        None => None,
+    };
     connection.prepare_cached("DELETE FROM rejected WHERE seq = ?1")?.execute([seq])?;
     Ok(found)
 }
@@ -61,7 +72,7 @@ pub(super) fn take(connection: &Connection, seq: i64) -> Result<Option<(Domain, 
 /// Those after this place, in order, so many at most.
 pub(super) fn list(connection: &Connection, after: i64, most: u32) -> Result<Vec<Rejected>, StoreError> {
     let sql = format!(
-        "SELECT {REQUEST_COLUMNS}, rejected_at, answer FROM rejected WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+        "SELECT {REQUEST_COLUMNS}, rejected_at, answer, origin FROM rejected WHERE seq > ?1 ORDER BY seq LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![after, most])?;
@@ -75,7 +86,11 @@ pub(super) fn list(connection: &Connection, after: i64, most: u32) -> Result<Vec
             Err(error) => return Err(error),
         };
         let rejected_at = Timestamp::from_micros(row.get("rejected_at")?);
-        found.push(Rejected { domain, request, rejected_at, answer: text(row, "answer") });
+        let origin = match &request {
+            Ok(_) => signed::read(row.get("origin")?)?,
+            Err(_) => None,
+        };
+        found.push(Rejected { domain, request, rejected_at, answer: text(row, "answer"), origin });
     }
     Ok(found)
 }

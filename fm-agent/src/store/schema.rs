@@ -125,6 +125,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     END;
 ",
     "
+    -- Who asked for it: user, group, process and program, as JSON; null when nobody did or nobody knows.
+    ALTER TABLE request ADD COLUMN origin TEXT;
+    ALTER TABLE rejected ADD COLUMN origin TEXT;
+    ALTER TABLE event ADD COLUMN origin TEXT;
+    -- Who raised an alarm when it did not stand, and who set or cleared it last, with the times in microseconds.
+    ALTER TABLE alarm ADD COLUMN raised_by TEXT;
+    ALTER TABLE alarm ADD COLUMN raised_at INTEGER;
+    ALTER TABLE alarm ADD COLUMN changed_by TEXT;
+    ALTER TABLE alarm ADD COLUMN changed_at INTEGER;
+",
+    "
     -- The latest request about the same alarm in the same domain that waited when this one was taken.
     ALTER TABLE request ADD COLUMN previous INTEGER;
 
@@ -252,7 +263,8 @@ pub(super) fn knows(version: i64) -> bool {
     version <= known()
 }
 
-fn known() -> i64 {
+/// The newest version of the schema that this program knows.
+pub(super) fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

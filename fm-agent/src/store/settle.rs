@@ -69,7 +69,8 @@ fn fall_back(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
         .query_map([from], |row| Ok(AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
     for key in cleared {
-        let seq = tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() }, None)?;
+        let seq =
+            tables::insert_request(connection, domain, &RequestKind::Clear { key: key.clone() }, None, None)?;
         tables::put_cleared(connection, &key, seq)?;
     }
     connection.execute("DELETE FROM request WHERE domain = ?1 AND kind = 'clear_all'", [from])?;
@@ -83,12 +84,13 @@ fn fall_back(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
 
 /// The record is here now: what waited for a controller is done.
 fn keep_here(connection: &Connection, domain: Domain, max_events: u32) -> Result<(), StoreError> {
-    let sql = format!("SELECT {REQUEST_COLUMNS} FROM request WHERE domain = ?1 ORDER BY seq");
+    let sql = format!("SELECT {REQUEST_COLUMNS}, origin FROM request WHERE domain = ?1 ORDER BY seq");
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([domain.name()])?;
     while let Some(row) = rows.next()? {
         if let (_, super::Request { kind: RequestKind::Log { alarm, uuid }, .. }) = tables::request(row)? {
-            tables::insert_event(connection, "log", &alarm, &uuid, max_events)?;
+            let origin: Option<String> = row.get("origin")?;
+            tables::insert_event(connection, "log", &alarm, &uuid, max_events, origin.as_deref())?;
         }
     }
     connection.execute("DELETE FROM request WHERE domain = ?1", [domain.name()])?;
@@ -120,7 +122,7 @@ fn hand_over(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
     for kept in waiting {
         let Standing::Raised(alarm) = &kept.standing else { continue };
         let kind = RequestKind::Raise { alarm: alarm.clone(), uuid: super::apply::uuid_of(alarm) };
-        let seq = tables::insert_request(connection, domain, &kind, None)?;
+        let seq = tables::insert_request(connection, domain, &kind, None, None)?;
         tables::put_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
     }
     Ok(())

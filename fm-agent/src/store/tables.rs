@@ -33,12 +33,13 @@ impl RequestKind {
 }
 
 /// Appends a request and gives its place in the order. `previous` is the place of the latest request about
-/// the same alarm in its domain that waits.
+/// the same alarm in its domain that waits. Without an origin it is signed by who changed its alarm last.
 pub(super) fn insert_request(
     connection: &Connection,
     domain: Domain,
     kind: &RequestKind,
     previous: Option<i64>,
+    origin: Option<&str>,
 ) -> Result<i64, StoreError> {
     let rank = match kind {
         RequestKind::Log { alarm, .. } => Rank::of(&alarm.severity),
@@ -57,8 +58,9 @@ pub(super) fn insert_request(
     };
     connection
         .prepare_cached(
-            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, previous, rank)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, previous, rank, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                 coalesce(?11, (SELECT changed_by FROM alarm WHERE alarm_id = ?3 AND entity = ?4)))",
         )?
         .execute(params![
             domain.name(),
@@ -70,7 +72,8 @@ pub(super) fn insert_request(
             rule,
             Timestamp::now().as_micros(),
             previous,
-            rank.number()
+            rank.number(),
+            origin
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -318,11 +321,13 @@ pub(super) fn insert_event(
     alarm: &Alarm,
     uuid: &str,
     max_events: u32,
+    origin: Option<&str>,
 ) -> Result<(), StoreError> {
     let key = alarm.key();
     connection
         .prepare_cached(
-            "INSERT INTO event (state, alarm_id, entity, uuid, alarm, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO event (state, alarm_id, entity, uuid, alarm, at, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             state,
@@ -330,7 +335,8 @@ pub(super) fn insert_event(
             key.entity_instance_id,
             uuid,
             serde_json::to_string(alarm)?,
-            Timestamp::now().as_micros()
+            Timestamp::now().as_micros(),
+            origin
         ])?;
     let last = connection.last_insert_rowid();
     connection

@@ -76,7 +76,7 @@ impl Bed {
     }
 
     async fn try_submit(&self, token: Option<Token>, ops: Vec<Op>) -> Result<Vec<Outcome>, StoreError> {
-        self.store().writer.submit(Batch { token, ops }).await?.committed().await
+        self.store().writer.submit(Batch { token, origin: None, ops }).await?.committed().await
     }
 
     async fn all(&self, ops: Vec<Op>) -> Vec<Outcome> {

@@ -43,6 +43,13 @@ pub(super) fn sweep(connection: &Connection) -> Result<u64, StoreError> {
         }
     }
     accepted(connection)?;
+    // Who asked for it is worth less than what was asked for.
+    for (table, column) in
+        [("request", "origin"), ("rejected", "origin"), ("alarm", "raised_by"), ("alarm", "changed_by")]
+    {
+        let sql = format!("UPDATE {table} SET {column} = NULL WHERE NOT json_valid({column})");
+        connection.execute(&sql, [])?;
+    }
     for (seq, reason) in &requests {
         request(connection, *seq, reason)?;
     }

@@ -35,6 +35,7 @@ use super::space::{Reserve, Tidy};
 use super::tokens::Tokens;
 use super::{Condition, DATABASE, StoreOptions, deliveries, healing, schema};
 use crate::config::Domain;
+use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
 
 /// Requests that may wait for the writer; callers beyond that wait at their own deadline.
@@ -380,7 +381,12 @@ impl Thread {
             }
             results.push(applied);
         }
+        failpoint::pass(Moment::BeforeCommit);
+        if failpoint::lies_about_commit() {
+            return Ok(results);
+        }
         transaction.commit()?;
+        failpoint::pass(Moment::AfterCommit);
         Ok(results)
     }
 }
@@ -433,6 +439,7 @@ impl Changes<'_> {
             max_events: self.max_events,
             woken: self.woken,
             counts: &mut self.bounds.counts,
+            origin: None,
         };
         let (outcomes, token) = work(&mut apply, self.tokens, self.rejected, job)?;
         if let Some((held, before)) = held.zip(before) {

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use fm_agent::metrics::describe;
 
@@ -37,4 +38,11 @@ fn metrics() {
             .unwrap();
     }
     document("docs/metrics.md", &text);
+}
+
+#[test]
+fn commands() {
+    let made = Command::new(env!("CARGO_BIN_EXE_fmctl")).args(["generate", "reference"]).output().unwrap();
+    assert!(made.status.success());
+    document("docs/fmctl.md", &String::from_utf8(made.stdout).unwrap());
 }

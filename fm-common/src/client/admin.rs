@@ -1,5 +1,6 @@
-//! Calls for administrators: root, or the user that runs the agent. Others are refused with
-//! `InvalidRequest`.
+//! Calls for administrators: root, the user that runs the agent, and whom its configuration names. Others are
+//! refused with `InvalidRequest`. They go over the agent's socket for administrators
+//! ([`client_admin_socket`](crate::paths::client_admin_socket)).
 //!
 //! The JSON objects that some give are documented with the agent (`docs/delivery.md`); keys are only ever
 //! added.
@@ -48,7 +49,7 @@ impl Client {
     }
 }
 
-fn json(answer: Answer) -> Result<String, ClientError> {
+pub(super) fn json(answer: Answer) -> Result<String, ClientError> {
     match answer {
         Answer::Json(text) => Ok(text),
         other => Err(unexpected(&other)),

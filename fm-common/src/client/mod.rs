@@ -17,6 +17,7 @@ mod admin;
 mod connection;
 mod detached;
 mod error;
+mod inspect;
 mod pool;
 
 use std::env;
@@ -48,6 +49,9 @@ pub const READ_TIMEOUT_VARIABLE: &str = "FM_API_READ_TIMEOUT_MS";
 pub struct Options {
     /// The agent's socket, when it is named.
     pub socket: Option<PathBuf>,
+    /// The agent's socket for administrators, when it is named; else it is looked for beside the other one
+    /// ([`paths::client_admin_socket`]).
+    pub admin_socket: Option<PathBuf>,
     /// The user's runtime directory, where an agent of their own is looked for when no socket is named;
     /// the rule is [`paths::client_socket`].
     pub runtime_dir: Option<PathBuf>,
@@ -61,6 +65,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             socket: None,
+            admin_socket: None,
             runtime_dir: None,
             write_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(5),
@@ -80,6 +85,7 @@ impl Options {
         let default = Self::default();
         Self {
             socket: env::var_os(paths::SOCKET_VARIABLE).map(PathBuf::from),
+            admin_socket: env::var_os(paths::ADMIN_SOCKET_VARIABLE).map(PathBuf::from),
             runtime_dir: env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
             write_timeout: millis(WRITE_TIMEOUT_VARIABLE).unwrap_or(default.write_timeout),
             read_timeout: millis(READ_TIMEOUT_VARIABLE).unwrap_or(default.read_timeout),
@@ -88,6 +94,10 @@ impl Options {
 
     fn socket(&self) -> PathBuf {
         paths::client_socket(self.socket.as_deref(), self.runtime_dir.as_deref(), Path::exists)
+    }
+
+    fn admin_socket(&self) -> PathBuf {
+        paths::client_admin_socket(self.admin_socket.as_deref(), &self.socket())
     }
 }
 
@@ -252,6 +262,9 @@ impl Client {
     fn call(&self, request: &Request, timeout_ms: &AtomicU32) -> Result<Answer, ClientError> {
         let (timeout, deadline, header) = begin(timeout_ms);
         self.detached.settle(header, deadline).map_err(|failure| failure.into_error(timeout))?;
+        if request.is_administrative() {
+            return self.administer(header, request, deadline, timeout);
+        }
         let connection = match self.pool.take() {
             Some(connection) => connection,
             None => self.connect(deadline)?,
@@ -265,6 +278,27 @@ impl Client {
         }
         let connection = self.connect(deadline)?;
         self.call_on(connection, header, request, deadline).map_err(|failure| failure.into_error(timeout))
+    }
+
+    /// A call for administrators. They are rare, so each has a connection of its own.
+    fn administer(
+        &self,
+        header: RequestHeader,
+        request: &Request,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Answer, ClientError> {
+        let once = || {
+            let mut connection =
+                Connection::open(&self.options.admin_socket(), deadline).map_err(CallFailure::Final)?;
+            let response = connection.call(header, request, deadline)?;
+            response.map_err(|refusal| CallFailure::Final(ClientError::Refused(refusal)))
+        };
+        let answered = match once() {
+            Err(CallFailure::Broken(_)) if Instant::now() < deadline => once(),
+            other => other,
+        };
+        answered.map_err(|failure| failure.into_error(timeout))
     }
 
     fn connect(&self, deadline: Instant) -> Result<Connection, ClientError> {

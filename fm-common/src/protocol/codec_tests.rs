@@ -90,6 +90,29 @@ fn requests_are_frozen() {
             "0e073130302e31303104686f737407686f73743d6331".to_owned(),
         ),
         (Request::Resync { domain: "platform".into() }, "0f08706c6174666f726d".to_owned()),
+        (
+            Request::Queue { domain: "platform".into(), after: 3, most: 100 },
+            "1008706c6174666f726d0664".to_owned(),
+        ),
+        (
+            Request::View {
+                alarm_id: "100.101".into(),
+                entity_instance_id: String::new(),
+                after: Some(key()),
+                most: 100,
+            },
+            format!("11073130302e3130310001{key_hex}64"),
+        ),
+        (
+            Request::View {
+                alarm_id: String::new(),
+                entity_instance_id: "host=c1".into(),
+                after: None,
+                most: 1,
+            },
+            format!("1100{entity_hex}0001"),
+        ),
+        (Request::Watch { run: 300, after: 2, most: 100 }, "12fb2c010264".to_owned()),
     ] {
         let frame = request_frame(&request);
         let length = u32::try_from(frame.len() - 4).unwrap();
@@ -154,6 +177,28 @@ fn a_length_inside_a_frame_allocates_nothing_it_has_not() {
 }
 
 #[test]
+fn a_short_frame_gets_little_memory_whatever_it_claims() {
+    let hello = [b"FMAG\x01".as_slice(), &[0xFC, 0, 0, 0x80, 0]].concat();
+    let ping = [&[0x07; 21][..], &[7, 0xFC, 0, 0, 0x80, 0]].concat();
+    for refused in [decode_hello(&hello).map(drop), decode_request(&ping[21..]).map(drop)] {
+        let limit = matches!(refused, Err(CodecError::Decode(bincode::error::DecodeError::LimitExceeded)));
+        assert!(limit, "8 MiB are claimed in a frame of few bytes: {refused:?}");
+    }
+}
+
+#[test]
+fn what_fits_into_a_frame_can_be_read_from_it() {
+    // The shortest texts: what bincode counts is furthest from the bytes of the frame.
+    let keys = vec![AlarmKey::new("1", ""); MAX_FRAME_BYTES / 16];
+    let sent = Request::ClearList(keys);
+    let mut frame = Vec::new();
+    let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+    encode_request(&mut frame, &header, &sent).unwrap();
+    let (_, body) = decode_request_header(&frame[4..]).unwrap();
+    assert!(decode_request(body).unwrap() == sent);
+}
+
+#[test]
 fn invalid_utf8_and_left_over_bytes_are_errors() {
     assert!(decode_request(&[7, 2, 0xC3, 0x28]).unwrap_err().is_invalid_text());
     assert!(!decode_request(&[7, 9, 0xC3, 0x28]).unwrap_err().is_invalid_text());
@@ -190,4 +235,40 @@ proptest! {
             let _ = decode_request(body);
         }
     }
+}
+
+#[test]
+fn a_list_is_weighed_by_its_first_bytes() {
+    let weight = |request: &Request| {
+        let header = RequestHeader { id: u64::MAX, timeout_ms: u32::MAX, detached: true, token: [255; 16] };
+        let mut frame = Vec::new();
+        encode_request(&mut frame, &header, request).unwrap();
+        let payload = &frame[LENGTH_BYTES..];
+        let weight = weigh(&payload[..payload.len().min(WEIGHED_BYTES)], payload.len());
+        assert!(weight.places == weight.entries || weight.places == 16);
+        (weight.places, weight.bytes - payload.len())
+    };
+    let clears = weight(&Request::ClearList(vec![AlarmKey::new("1", "a"); 70_000]));
+    assert_eq!(clears, (70_000, 70_000 * size_of::<AlarmKey>()));
+    let sets = weight(&Request::SetList(vec![alarm(); 5]));
+    assert_eq!(sets, (5, 5 * size_of::<Alarm>()));
+    for one in [Request::Set(alarm()), Request::Clear(AlarmKey::new("1", "a")), Request::Ping] {
+        assert_eq!(weight(&one), (1, 0));
+    }
+    for list in [
+        Request::ListByEntity { entity_instance_id: "a".to_owned() },
+        Request::ListById { alarm_id: "1".to_owned() },
+        Request::ListByIdAndEntity(AlarmKey::new("1", "a")),
+    ] {
+        assert_eq!(weight(&list), (16, 0), "{list:?}");
+    }
+    assert_eq!(weight(&Request::Get(AlarmKey::new("1", "a"))), (1, 0));
+    // A length that lies, and bytes that are nothing.
+    let header = RequestHeader { id: 1, timeout_ms: 1, detached: false, token: [0; 16] };
+    let mut lie = Vec::new();
+    append(&mut lie, &header).unwrap();
+    lie.extend([4, 253, 255, 255, 255, 255, 255, 255, 255, 255]);
+    assert_eq!(weigh(&lie, lie.len()).entries, lie.len());
+    assert_eq!(weigh(&[], 7), Weight { entries: 1, places: 1, bytes: 7 });
+    assert_eq!(weigh(&[255; 64], 64), Weight { entries: 1, places: 1, bytes: 64 });
 }

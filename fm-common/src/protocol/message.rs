@@ -125,6 +125,37 @@ pub enum Request {
         /// The domain's name.
         domain: String,
     },
+    /// The requests that wait for controllers, in order. Answered by [`Answer::Json`].
+    Queue {
+        /// Only those of this domain; empty: of all.
+        domain: String,
+        /// Only those with a number above this; 0 is the beginning.
+        after: i64,
+        /// So many at most.
+        most: u32,
+    },
+    /// This node's view of the alarms that its callers raised, ordered by alarm id and entity. Answered by
+    /// [`Answer::Json`].
+    View {
+        /// Only alarms with this id; empty: all.
+        alarm_id: String,
+        /// Only alarms of this entity and of what lies under it; empty: all.
+        entity_instance_id: String,
+        /// Only those behind this one.
+        after: Option<AlarmKey>,
+        /// So many at most.
+        most: u32,
+    },
+    /// What passes through the agent after an event, as soon as there is something, or nothing when the
+    /// caller's deadline comes first. Answered by [`Answer::Json`].
+    Watch {
+        /// The run of the agent that `after` is of; 0: from now on.
+        run: u64,
+        /// The event's number.
+        after: u64,
+        /// So many at most.
+        most: u32,
+    },
 }
 
 impl Request {
@@ -147,6 +178,34 @@ impl Request {
             Self::Drop { .. } => "drop",
             Self::Explain { .. } => "explain",
             Self::Resync { .. } => "resync",
+            Self::Queue { .. } => "queue",
+            Self::View { .. } => "view",
+            Self::Watch { .. } => "watch",
+        }
+    }
+
+    /// Whether it is for administrators: taken on the agent's socket for them only.
+    pub const fn is_administrative(&self) -> bool {
+        match self {
+            Self::Rejected { .. }
+            | Self::Replay { .. }
+            | Self::Drop { .. }
+            | Self::Explain { .. }
+            | Self::Resync { .. }
+            | Self::Queue { .. }
+            | Self::View { .. }
+            | Self::Watch { .. } => true,
+            Self::Set(_)
+            | Self::SetList(_)
+            | Self::Clear(_)
+            | Self::ClearAll { .. }
+            | Self::ClearList(_)
+            | Self::Get(_)
+            | Self::ListByEntity { .. }
+            | Self::ListById { .. }
+            | Self::ListByIdAndEntity(_)
+            | Self::Ping
+            | Self::Status => false,
         }
     }
 }

@@ -38,5 +38,9 @@ pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// itself.
 pub const MAX_HELLO_BYTES: usize = 1024;
 
+/// How the words begin in which an agent refuses a request of a kind that it does not know: the one thing
+/// that tells this refusal from others with the same code.
+pub const NOT_UNDERSTOOD: &str = "this agent does not understand the request";
+
 /// Bytes of a frame's length.
 pub const LENGTH_BYTES: usize = 4;

@@ -136,7 +136,7 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<Connecti
 }
 
 /// One packet without its length.
-async fn packet(incoming: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>, String> {
+pub(super) async fn packet(incoming: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>, String> {
     let mut length = [0; LENGTH_BYTES];
     incoming.read_exact(&mut length).await.map_err(|error| format!("no answer: {error}"))?;
     let length = message::packet_length(length)?;

@@ -17,6 +17,8 @@ mod adapt;
 mod client;
 mod connection;
 mod enums;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod layout;
 mod message;
 mod read;

@@ -15,6 +15,7 @@ use crate::backend::http::{self, Broken, Connector};
 use crate::backend::keystone::{Keystone, Token};
 use crate::backend::{Failure, FailureKind};
 use crate::config::{FmRestApiConfig, HttpUrl};
+use crate::failpoint::{self, Moment};
 
 /// One service and the account used there.
 pub(super) struct Client {
@@ -84,6 +85,9 @@ impl Client {
                 Some(keystone) => Some(keystone.token().await?),
                 None => None,
             };
+            if request.method != Method::GET {
+                failpoint::pass(Moment::BeforeRequest);
+            }
             let started = Instant::now();
             let reply = http::exchange(self.build(&request, token.as_ref())?).await;
             let elapsed_ms = started.elapsed().as_millis();

@@ -14,6 +14,8 @@
 mod adapt;
 mod answer;
 mod client;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod memory;
 mod read;
 mod types;

@@ -206,7 +206,7 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn total(self) -> u64 {
-        self.critical + self.major + self.minor + self.warnings
+        [self.critical, self.major, self.minor, self.warnings].into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -286,6 +286,12 @@ mod tests {
             Alarm { uuid: Some("u-1".into()), inhibit_alarms: false, keep_existing_alarm: false, ..given() };
         assert_eq!(row.alarm, expected);
         assert!(row.alarm.same_content(&given()));
+    }
+
+    #[test]
+    fn a_summary_of_absurd_numbers_is_a_large_number() {
+        let body = br#"{"critical": 18446744073709551615, "major": 1, "minor": 0, "warnings": 0}"#;
+        assert_eq!(summary(body).unwrap().total(), u64::MAX);
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //! It knows nothing of alarms.
 
 mod catalogue;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod refusal;
 mod request;
 

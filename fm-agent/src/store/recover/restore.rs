@@ -127,7 +127,7 @@ fn requests(connection: &Connection, place: Place, restored: &mut Restored) -> R
                 RequestKind::Raise { alarm: alarm.clone(), uuid }
             }
         };
-        let mut seq = tables::insert_request(connection, kept.domain, &kind, None)?;
+        let mut seq = tables::insert_request(connection, kept.domain, &kind, None, None)?;
         if let (Place::Same, Some(before)) = (place, pending)
             && tables::find_request(connection, before)?.is_none()
         {

@@ -36,7 +36,7 @@ async fn together(bed: &Bed, batches: Vec<Batch>) -> Vec<Result<Vec<Outcome>, St
 
 fn logs(numbers: std::ops::Range<usize>) -> Vec<Batch> {
     let ops = |number: usize| vec![log(Platform, &alarm(&number.to_string(), ""))];
-    numbers.map(|number| Batch { token: None, ops: ops(number) }).collect()
+    numbers.map(|number| Batch { token: None, origin: None, ops: ops(number) }).collect()
 }
 
 async fn ids(bed: &Bed, domain: Domain) -> Vec<String> {
@@ -81,7 +81,7 @@ async fn the_order_of_each_domain_is_the_order_of_submission() {
             2 => clear(&id, Unknown::Deliver(domain(number))),
             _ => clear_all(&id, Unknown::Deliver(Platform), &[domain(number)]),
         };
-        let batch = Batch { token: None, ops: vec![op] };
+        let batch = Batch { token: None, origin: None, ops: vec![op] };
         submitted.push(bed.store().writer.submit(batch).await.unwrap());
     }
     bed.store().writer.flush().await.unwrap();
@@ -149,7 +149,7 @@ async fn a_token_of_a_batch_that_is_not_on_disk_is_not_taken() {
     bed.database().execute_batch(trigger).unwrap();
     let call = |number: u8| {
         let id = if number == 60 { "bad".to_owned() } else { number.to_string() };
-        Batch { token: Some([number; 16]), ops: vec![log(Platform, &alarm(&id, ""))] }
+        Batch { token: Some([number; 16]), origin: None, ops: vec![log(Platform, &alarm(&id, ""))] }
     };
     let calls: Vec<Batch> = (0..=60).map(call).collect();
     let failed = together(&bed, calls.clone()).await;
@@ -233,6 +233,6 @@ async fn the_end_of_the_writer_is_noticed() {
     assert!(early.is_err(), "it has not ended");
     writer.stop().await.unwrap();
     writer.ended().await;
-    let late = writer.submit(Batch { token: None, ops: Vec::new() }).await;
+    let late = writer.submit(Batch { token: None, origin: None, ops: Vec::new() }).await;
     assert_eq!(late.unwrap_err().kind, StoreErrorKind::Stopped);
 }

@@ -53,7 +53,7 @@ async fn dropping_the_store_commits_what_was_submitted() {
     let mut bed = Bed::delivering();
     for number in 0..200 {
         let ops = vec![raise(Platform, &alarm(&number.to_string(), "hot"))];
-        bed.store().writer.submit(Batch { token: None, ops }).await.unwrap();
+        bed.store().writer.submit(Batch { token: None, origin: None, ops }).await.unwrap();
     }
     bed.reopen();
     assert_eq!(bed.waiting(Platform).await.len(), 200);
@@ -62,7 +62,8 @@ async fn dropping_the_store_commits_what_was_submitted() {
 #[tokio::test]
 async fn a_stopped_store_refuses_what_comes_later() {
     let bed = Bed::delivering();
-    let submitted = bed.store().writer.submit(Batch { token: None, ops: vec![] }).await.unwrap();
+    let submitted =
+        bed.store().writer.submit(Batch { token: None, origin: None, ops: vec![] }).await.unwrap();
     let writer = &bed.store().writer;
     assert_eq!(writer.stop().await, Ok(()));
     assert_eq!(submitted.committed().await, Ok(vec![]));
@@ -119,7 +120,7 @@ async fn files_are_for_this_user_only() {
     let directory = parent.path().join("state");
     let store = Store::open(&options(&directory, &[(Platform, false)])).unwrap();
     let ops = vec![raise(Platform, &alarm("1", "hot"))];
-    store.writer.submit(Batch { token: None, ops }).await.unwrap().committed().await.unwrap();
+    store.writer.submit(Batch { token: None, origin: None, ops }).await.unwrap().committed().await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory), 0o700);
     let files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -205,7 +206,7 @@ async fn tokens_are_bounded_and_the_newest_stay() {
     let op = |number: u32| vec![log(Platform, &alarm(&number.to_string(), ""))];
     let mut submitted = Vec::new();
     for number in 0..=most {
-        let batch = Batch { token: token(number), ops: op(number) };
+        let batch = Batch { token: token(number), origin: None, ops: op(number) };
         submitted.push(bed.store().writer.submit(batch).await.unwrap());
     }
     for batch in submitted {

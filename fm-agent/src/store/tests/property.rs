@@ -170,7 +170,7 @@ impl Run {
                 }
                 let changed = is_taken && outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
                 self.look(&ops).await;
-                self.last = Some((Batch { token, ops }, changed));
+                self.last = Some((Batch { token, origin: None, ops }, changed));
             }
             Step::Fail(asks) => {
                 let unchanged = self.model.clone();

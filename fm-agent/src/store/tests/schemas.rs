@@ -14,6 +14,7 @@ const RELEASED: &[&str] = &[
     include_str!("schemas/v3.sql"),
     include_str!("schemas/v4.sql"),
     include_str!("schemas/v5.sql"),
+    include_str!("schemas/v6.sql"),
 ];
 
 /// A directory with the database of a released schema.

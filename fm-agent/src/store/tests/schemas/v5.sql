@@ -9,7 +9,7 @@ CREATE TABLE request (
         alarm    TEXT NOT NULL,     -- raise, log: the alarm as JSON
         rule     TEXT NOT NULL,     -- clear_all: how the entity matches
         taken_at INTEGER NOT NULL   -- microseconds since the epoch
-    , previous INTEGER, rank INTEGER NOT NULL DEFAULT 0) STRICT;
+    , origin TEXT, previous INTEGER, rank INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX request_by_domain ON request (domain, seq);
 CREATE INDEX request_clear_all ON request (seq) WHERE kind = 'clear_all';
 CREATE TABLE alarm (
@@ -18,7 +18,7 @@ CREATE TABLE alarm (
         domain          TEXT NOT NULL,
         alarm           TEXT,             -- as last raised, as JSON; null: cleared
         pending         INTEGER,          -- seq of the latest request about it that still waits
-        controller_uuid TEXT, held_since INTEGER,             -- under which the controller holds it
+        controller_uuid TEXT, held_since INTEGER, raised_by TEXT, raised_at INTEGER, changed_by TEXT, changed_at INTEGER,             -- under which the controller holds it
         PRIMARY KEY (alarm_id, entity)
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE rejected (
@@ -33,7 +33,7 @@ CREATE TABLE rejected (
         taken_at    INTEGER NOT NULL,
         rejected_at INTEGER NOT NULL,
         answer      TEXT NOT NULL
-    ) STRICT;
+    , origin TEXT) STRICT;
 CREATE TABLE event (
         seq      INTEGER PRIMARY KEY AUTOINCREMENT,
         state    TEXT NOT NULL CHECK (state IN ('set', 'clear', 'log')),
@@ -42,7 +42,7 @@ CREATE TABLE event (
         uuid     TEXT NOT NULL,
         alarm    TEXT NOT NULL,
         at       INTEGER NOT NULL
-    ) STRICT;
+    , origin TEXT) STRICT;
 CREATE TABLE token (
         slot   INTEGER PRIMARY KEY,
         number INTEGER NOT NULL,    -- of the call, counted from 0
@@ -99,7 +99,7 @@ INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid) VA
 INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid) VALUES ('3', 'host=c1', 'openstack', '{"uuid": "00000000-0000-4000-8000-000000000003", "alarm_id": "3", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', 7, NULL);
 INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid) VALUES ('6', 'host=c1', 'platform', '{"uuid": "00000000-0000-4000-8000-000000000006", "alarm_id": "6", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', 11, NULL);
 INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid) VALUES ('7', 'host=c1', 'platform', '{"uuid": "00000000-0000-4000-8000-000000000007", "alarm_id": "7", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', NULL, '00000000-0000-4000-8000-000000000007');
-INSERT INTO rejected VALUES (3, 'platform', 'raise', '8', 'host=c1', '00000000-0000-4000-8000-000000000008', '{"uuid": "00000000-0000-4000-8000-000000000008", "alarm_id": "8", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', '', 1795366800000000, 1795366800000000, 'not so');
+INSERT INTO rejected (seq, domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, rejected_at, answer) VALUES (3, 'platform', 'raise', '8', 'host=c1', '00000000-0000-4000-8000-000000000008', '{"uuid": "00000000-0000-4000-8000-000000000008", "alarm_id": "8", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', '', 1795366800000000, 1795366800000000, 'not so');
 INSERT INTO event (state, alarm_id, entity, uuid, alarm, at) VALUES ('set', '7', 'host=c1', '00000000-0000-4000-8000-000000000007', '{"uuid": "00000000-0000-4000-8000-000000000007", "alarm_id": "7", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}', 1795366800000000);
 INSERT INTO token VALUES (0, 0, x'07070707070707070707070707070707');
 INSERT INTO begun VALUES ('platform', 70);
@@ -107,6 +107,4 @@ INSERT INTO settled VALUES ('openstack', 0), ('platform', 0);
 INSERT INTO cleared (domain, alarm_id, entity, uuid, at) VALUES ('platform', '9', 'host=c1', '00000000-0000-4000-8000-000000000009', 1795366800000000);
 UPDATE alarm SET held_since = 1795366800000000 WHERE alarm_id = '7';
 INSERT INTO accepted VALUES ('1', 'host=c1', '{"uuid": "00000000-0000-4000-8000-000000000001", "alarm_id": "1", "alarm_state": "set", "entity_type_id": "host", "entity_instance_id": "host=c1", "timestamp": 1795366800000000, "severity": "major", "reason_text": "hot", "alarm_type": "equipment", "probable_cause": "unknown", "proposed_repair_action": "", "service_affecting": false, "suppression": false, "keep_existing_alarm": false, "inhibit_alarms": false}');
-INSERT INTO sqlite_sequence (name, seq) VALUES ('this database', 1);
-PRAGMA application_id = 1179468103;
 PRAGMA user_version = 5;
