@@ -22,6 +22,7 @@ mod lifecycle;
 mod manager;
 mod matrix;
 mod metrics;
+mod recovery;
 mod semantics;
 mod service_manager;
 mod standalone;

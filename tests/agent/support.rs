@@ -109,11 +109,6 @@ impl Node {
         fs::read_to_string(self.directory.path().join("agent.log")).unwrap_or_default()
     }
 
-    /// The agent's process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.agent.as_ref().unwrap().id()
-    }
-
     /// The memory that the agent has, in MiB.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
@@ -209,9 +204,14 @@ impl Node {
         self.signal("TERM");
     }
 
+    /// The agent's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
     /// Sends the agent a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.agent.as_ref().unwrap().id();
+        let pid = self.pid();
         assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
     }
 
