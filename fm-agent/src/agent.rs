@@ -115,7 +115,8 @@ async fn serve(
     failpoint::pass(Moment::StoreOpen);
     let access = look_up(config.access.clone()).await?;
     let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
-    let listeners = listen(config, places)?;
+    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
+    let listeners = listen(config, places, &shares)?;
     failpoint::pass(Moment::SocketBound);
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let passing = Arc::new(Passing::default());
@@ -139,8 +140,8 @@ async fn serve(
         tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
         let service = Arc::clone(&service);
         let scrape = move || -> Scraped {
-            let service = Arc::clone(&service);
-            Box::pin(async move { service.scrape().await })
+            let (service, shares) = (Arc::clone(&service), Arc::clone(&shares));
+            Box::pin(async move { service.scrape(shares.counters().state()).await })
         };
         parts.spawn(server.run(scrape, stopping.clone()));
     }
@@ -227,21 +228,20 @@ async fn look_up(rules: AccessConfig) -> anyhow::Result<Arc<Access>> {
 }
 
 /// Both sockets, ready for callers.
-fn listen(config: &Config, places: &Places) -> anyhow::Result<Vec<Listener>> {
+fn listen(config: &Config, places: &Places, shares: &Arc<Shares>) -> anyhow::Result<Vec<Listener>> {
     let (agent, everybody) = (&config.agent, places.everybody);
     ensure!(
         places.socket != places.admin_socket,
         "agent.admin_socket: is the socket of all callers, {}: name another",
         places.socket.display()
     );
-    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
     let main = SocketFile::main(&places.socket, everybody, agent)?;
     let admin = SocketFile::admin(&places.admin_socket, everybody, agent, &config.access)?;
     [(Door::Main, main), (Door::Admin, admin)]
         .into_iter()
         .map(|(door, file)| {
             let most = agent.max_connections.get();
-            Listener::new(bind(&file)?, door, most, Arc::clone(&shares)).context("cannot watch the socket")
+            Listener::new(bind(&file)?, door, most, Arc::clone(shares)).context("cannot watch the socket")
         })
         .collect()
 }
