@@ -17,7 +17,7 @@ pub struct MetricsConfig {
     pub listen: MetricsListen,
 }
 
-/// Whether and where.
+/// `off`, `on`, an address with its port, or `unix:` and an absolute path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricsListen(Option<MetricsAddress>);
 

@@ -99,8 +99,8 @@ impl FmRestApiConfig {
     }
 }
 
-/// A Keystone v3 account. Each value may instead come from a clouds file or from variables, see `account`
-/// for what wins. The account proves itself in one way: by a password, by an application credential or by a
+/// A Keystone v3 account. Each value may instead come from variables or from a clouds file; this table wins, then
+/// the variables. The account proves itself in one way: by a password, by an application credential or by a
 /// token in a file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -115,7 +115,7 @@ fn show_store(store: &Value, out: &mut Out) -> Result<(), Failure> {
         size(&store["free_bytes"]),
     ))?;
     if store["disk_full"] == true {
-        out.line("the disk of the store is full: only clears are taken, and they only into the reserve")?;
+        out.line("the disk of the store is full: until there is room, clears are taken and nothing else")?;
     }
     let count = |key: &str| store[key].as_u64().unwrap_or(0);
     let shed: u64 =

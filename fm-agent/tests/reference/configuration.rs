@@ -186,14 +186,15 @@ fn values(table: &str, name: &str, comment: &Comment, comments: &Comments) -> St
         let reason = objection(table, name, value)?;
         reason.split_once("expected ").map(|(_, expected)| expected.trim().to_owned())
     };
-    let own_words = || comments.types.get(type_name).map(|text| text.trim_end_matches('.').to_owned());
+    let own_words = || comments.types.get(type_name).map(|text| begun_small(text.trim_end_matches('.')));
     match type_name {
         "u16" => format!("a whole number from 0 to {}", u16::MAX),
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "PathBuf" => "a path".to_owned(),
         "String" | "SecretString" => "a text".to_owned(),
         _ if comment.kind.starts_with("Vec<") => {
-            format!("a list: {}", own_words().unwrap_or_else(|| panic!("{table}.{name}: no words")))
+            let words = own_words().unwrap_or_else(|| panic!("{table}.{name}: no words"));
+            format!("a list of: {}", words.split_once(": ").map_or(words.as_str(), |(_, each)| each))
         }
         _ => said("-1")
             .filter(|expected| expected.contains(" from "))
@@ -201,6 +202,11 @@ fn values(table: &str, name: &str, comment: &Comment, comments: &Comments) -> St
             .or_else(own_words)
             .unwrap_or_else(|| panic!("{table}.{name}: {type_name} says nothing")),
     }
+}
+
+fn begun_small(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// A table with its keys.
@@ -311,6 +317,11 @@ fn configuration() {
         let bare = heading(table);
         write!(text, "## {}\n\n{intro}\n\n", bare.trim_end()).unwrap();
         if let Some(like) = like {
+            let names = |table: &str| {
+                let section = sections.iter().find(|section| section.table == table).unwrap();
+                section.keys.iter().map(|key| key.name.clone()).collect::<Vec<String>>()
+            };
+            assert_eq!(names(table), names(like));
             let (from, to) = (like.to_uppercase(), table.to_uppercase());
             let (from, to) = (from.replace('.', "__"), to.replace('.', "__"));
             write!(

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be done fails the test, and says why")]
 
 mod configuration;
+mod links;
 
 use std::fmt::Write as _;
 use std::fs;
