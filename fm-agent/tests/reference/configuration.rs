@@ -270,8 +270,11 @@ fn surroundings(table: &str) -> Vec<Vec<(&'static str, &'static str)>> {
 
 /// Whether the loader takes a file with these keys.
 fn takes(table: &str, keys: &[(&str, &str)], variables: &[(String, String)]) -> Result<Config, ConfigError> {
-    let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-    attempt(&format!("{}{lines}", heading(table)), variables)
+    let mut text = heading(table);
+    for (key, value) in keys {
+        writeln!(text, "{key} = {value}").unwrap();
+    }
+    attempt(&text, variables)
 }
 
 /// The key with this value, in the first surroundings that fit: one other key may have to make room for it. With
@@ -405,7 +408,7 @@ fn uncommented(text: &str) -> String {
         Some(rest) if rest.split_once(" = ").is_some_and(|(name, _)| is_bare(name)) => rest,
         _ => line,
     });
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn shipped() -> Vec<PathBuf> {
