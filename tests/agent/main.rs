@@ -22,6 +22,7 @@ mod lifecycle;
 mod manager;
 mod metrics;
 mod semantics;
+mod service_manager;
 mod standalone;
 mod support;
 mod wire;

@@ -190,4 +190,15 @@ fn callers_that_were_turned_away_and_audit_lines_are_counted_by_cause() {
         assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series} in:\n{text}");
     }
     assert!(value(&text, "fm_agent_connections_accepted_total") >= 2.0, "{text}");
+
+    // With a new configuration they go on from where they were.
+    node.signal("HUP");
+    wait_for("the second start", || node.log().matches(" ready ").count() == 2);
+    let log = node.log();
+    let line = log.lines().rfind(|line| line.contains("metrics are served")).unwrap();
+    let address = line.split_once("address=\"").unwrap().1.trim_end_matches('"');
+    let text = scrape(address);
+    for (series, expected) in series {
+        assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series} in:\n{text}");
+    }
 }

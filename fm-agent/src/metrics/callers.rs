@@ -1,7 +1,11 @@
 //! What callers were refused and how they behaved: figures that the sockets, the access rules and the audit log
 //! keep themselves.
 //!
-//! Invariant: each cause has its series from the start, so that a rate over the first one is right.
+//! Invariants:
+//! - Each cause has its series from the start, so that a rate over the first one is right.
+//! - The counters behind the figures begin anew with a new configuration; the figures do not.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus::{IntCounter, IntCounterVec};
 
@@ -45,8 +49,12 @@ pub struct SocketState {
     pub refused_lists: u64,
 }
 
+/// So many series there are.
+const SERIES: usize = 13;
+
 #[derive(Debug)]
 pub(super) struct Callers {
+    before: Mutex<[u64; SERIES]>,
     accepted: IntCounter,
     refused: IntCounterVec,
     closed: IntCounterVec,
@@ -59,6 +67,7 @@ pub(super) struct Callers {
 impl Callers {
     pub(super) fn new(new: &Families) -> Result<Self, MetricsError> {
         Ok(Self {
+            before: Mutex::default(),
             accepted: new.counter("fm_agent_connections_accepted_total", "Callers' connections taken.")?,
             refused: new.counters(
                 "fm_agent_connections_refused_total",
@@ -93,23 +102,60 @@ impl Callers {
 
     /// Brings the figures up to date.
     pub(super) fn show(&self, state: &CallerState) {
-        let sockets = &state.sockets;
-        raise_to(&self.accepted, sockets.accepted);
-        raise_to(&self.held_back, sockets.held_back);
-        raise_to(&self.lists, sockets.refused_lists);
-        for (family, label, value) in [
-            (&self.refused, "all", sockets.refused_in_all),
-            (&self.refused, "process", sockets.refused_per_process),
-            (&self.refused, "user", sockets.refused_per_user),
-            (&self.closed, "slow", sockets.closed_slow),
-            (&self.closed, "garbage", sockets.closed_garbage),
-            (&self.access, "read", state.refused_reads),
-            (&self.access, "write", state.refused_writes),
-            (&self.access, "admin", state.refused_admin),
-            (&self.audit, "written", state.audit_written),
-            (&self.audit, "lost", state.audit_lost),
-        ] {
-            raise_to(&family.with_label_values(&[label]), value);
+        let before = self.before();
+        for ((counter, now), before) in self.series(state).iter().zip(before.iter()) {
+            raise_to(counter, before + now);
         }
+    }
+
+    /// What was counted until now stays; the counters behind it begin anew.
+    pub(super) fn carry(&self, state: &CallerState) {
+        let mut before = self.before();
+        for ((_, now), before) in self.series(state).iter().zip(before.iter_mut()) {
+            *before += now;
+        }
+    }
+
+    fn before(&self) -> MutexGuard<'_, [u64; SERIES]> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn series(&self, state: &CallerState) -> [(IntCounter, u64); SERIES] {
+        let sockets = &state.sockets;
+        let of = |family: &IntCounterVec, label: &str| family.with_label_values(&[label]);
+        [
+            (self.accepted.clone(), sockets.accepted),
+            (self.held_back.clone(), sockets.held_back),
+            (self.lists.clone(), sockets.refused_lists),
+            (of(&self.refused, "all"), sockets.refused_in_all),
+            (of(&self.refused, "process"), sockets.refused_per_process),
+            (of(&self.refused, "user"), sockets.refused_per_user),
+            (of(&self.closed, "slow"), sockets.closed_slow),
+            (of(&self.closed, "garbage"), sockets.closed_garbage),
+            (of(&self.access, "read"), state.refused_reads),
+            (of(&self.access, "write"), state.refused_writes),
+            (of(&self.access, "admin"), state.refused_admin),
+            (of(&self.audit, "written"), state.audit_written),
+            (of(&self.audit, "lost"), state.audit_lost),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::Registry;
+
+    #[test]
+    fn what_was_carried_stays_and_what_comes_is_added() {
+        let callers = Callers::new(&Families(Registry::new())).unwrap();
+        let writes = |refused_writes| CallerState { refused_writes, ..CallerState::default() };
+        let shown = || callers.access.with_label_values(&["write"]).get();
+        callers.show(&writes(3));
+        callers.carry(&writes(4));
+        callers.show(&writes(0));
+        assert_eq!(shown(), 4);
+        callers.show(&writes(2));
+        assert_eq!((shown(), callers.accepted.get()), (6, 0));
     }
 }

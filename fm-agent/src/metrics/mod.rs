@@ -211,6 +211,11 @@ impl Metrics {
         OpenConnection(self.connections.clone())
     }
 
+    /// What was counted about callers until now stays; what is told from now on is counted besides.
+    pub fn carry(&self, callers: &CallerState) {
+        self.callers.carry(callers);
+    }
+
     /// Everything in Prometheus' text form, with the state of the domains, the store and the callers as given.
     ///
     /// # Errors

@@ -31,12 +31,17 @@ impl Service {
             });
         }
         let store = self.store_state().map_err(|error| error.to_string())?;
-        self.metrics.text(&domains, store, &self.caller_state(sockets)).map_err(|error| error.to_string())
+        let callers = self.caller_state(sockets, |counter| counter.load(Ordering::Relaxed));
+        self.metrics.text(&domains, store, &callers).map_err(|error| error.to_string())
     }
 
-    fn caller_state(&self, sockets: SocketState) -> CallerState {
+    /// Hands over what was counted about callers, when another service goes on in this one's place.
+    pub fn carry(&self, sockets: SocketState) {
+        self.metrics.carry(&self.caller_state(sockets, |counter| counter.swap(0, Ordering::Relaxed)));
+    }
+
+    fn caller_state(&self, sockets: SocketState, now: impl Fn(&AtomicU64) -> u64) -> CallerState {
         let (access, audit) = (self.border.access.counters(), self.border.audit.counters());
-        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CallerState {
             sockets,
             refused_reads: now(&access.refused_reads),
