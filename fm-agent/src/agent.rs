@@ -232,7 +232,8 @@ async fn serve(
     let Setup { config, places, links, access, audit } = setup;
     let store = Arc::new(Store::open(&store_options(config, places, links, metrics))?);
     failpoint::pass(Moment::StoreOpen);
-    let listeners = listen(config, sockets.open(config, places)?)?;
+    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
+    let listeners = listen(config, sockets.open(config, places)?, &shares)?;
     failpoint::pass(Moment::SocketBound);
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let passing = Arc::new(Passing::default());
@@ -254,10 +255,10 @@ async fn serve(
     if let Some(server) = reader {
         let address = server.address().map(|address| address.to_string());
         tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
-        let service = Arc::clone(&service);
+        let (service, shares) = (Arc::clone(&service), Arc::clone(&shares));
         let scrape = move || -> Scraped {
-            let service = Arc::clone(&service);
-            Box::pin(async move { service.scrape().await })
+            let (service, shares) = (Arc::clone(&service), Arc::clone(&shares));
+            Box::pin(async move { service.scrape(shares.counters().state()).await })
         };
         parts.spawn(server.run(scrape, stopping.clone()));
     }
@@ -322,6 +323,7 @@ async fn serve(
     store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
     let audit = Arc::clone(audit);
     task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")?;
+    service.carry(shares.counters().state());
     if matches!(ended, Ok(End::Stopped)) {
         tracing::info!("stopped");
     }
@@ -375,13 +377,16 @@ async fn look_up(rules: AccessConfig) -> anyhow::Result<Arc<Access>> {
 }
 
 /// Both sockets, ready for callers.
-fn listen(config: &Config, sockets: Vec<(Door, UnixListener)>) -> anyhow::Result<Vec<Listener>> {
-    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
+fn listen(
+    config: &Config,
+    sockets: Vec<(Door, UnixListener)>,
+    shares: &Arc<Shares>,
+) -> anyhow::Result<Vec<Listener>> {
     let most = config.agent.max_connections.get();
     sockets
         .into_iter()
         .map(|(door, socket)| {
-            Listener::new(socket, door, most, Arc::clone(&shares)).context("cannot watch the socket")
+            Listener::new(socket, door, most, Arc::clone(shares)).context("cannot watch the socket")
         })
         .collect()
 }

@@ -145,3 +145,60 @@ fn an_address_in_use_is_an_error_that_names_the_key() {
     assert!(!status.success());
     assert!(node.log().contains("metrics.listen"), "{}", node.log());
 }
+
+#[test]
+fn callers_that_were_turned_away_and_audit_lines_are_counted_by_cause() {
+    let mut node = Node::prepare("");
+    let audit = node.directory().join("audit.log");
+    let mut command = node.command();
+    command.env("FM_AGENT__METRICS__LISTEN", "127.0.0.1:0");
+    command.env("FM_AGENT__LIMITS__CONNECTIONS_PER_PROCESS", "2").env("FM_AGENT__LIMITS__LIST_ENTRIES", "1");
+    command.env("FM_AGENT__AUDIT__TO", &audit);
+    node.run_command(&mut command);
+    let address = address(&node);
+    node.client.set(alarm("host=a")).unwrap();
+    node.client.set_list(vec![alarm("host=b"), alarm("host=c")]).unwrap_err();
+
+    let read_to_end = |mut stream: UnixStream| {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+    };
+    let mut garbage = UnixStream::connect(node.socket()).unwrap();
+    // One more than the process may have while the other is there, and what is no frame.
+    read_to_end(UnixStream::connect(node.socket()).unwrap());
+    garbage.write_all(&[0xff; 8]).unwrap();
+    read_to_end(garbage);
+
+    let series = [
+        ("fm_agent_connections_refused_total{limit=\"process\"}", 1.0),
+        ("fm_agent_connections_refused_total{limit=\"user\"}", 0.0),
+        ("fm_agent_connections_refused_total{limit=\"all\"}", 0.0),
+        ("fm_agent_connections_closed_total{cause=\"garbage\"}", 1.0),
+        ("fm_agent_connections_closed_total{cause=\"slow\"}", 0.0),
+        ("fm_agent_lists_refused_total", 1.0),
+        ("fm_agent_requests_held_back_total", 0.0),
+        ("fm_agent_access_refused_total{access=\"write\"}", 0.0),
+        ("fm_agent_audit_lines_total{outcome=\"lost\"}", 0.0),
+    ];
+    // Counted just after the connection was closed.
+    wait_for("the closed connection to be counted", || value(&scrape(&address), series[3].0) > 0.5);
+    wait_for("the audit line to be counted", || {
+        value(&scrape(&address), "fm_agent_audit_lines_total{outcome=\"written\"}") > 0.5
+    });
+    let text = scrape(&address);
+    for (series, expected) in series {
+        assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series} in:\n{text}");
+    }
+    assert!(value(&text, "fm_agent_connections_accepted_total") >= 2.0, "{text}");
+
+    // With a new configuration they go on from where they were.
+    node.signal("HUP");
+    wait_for("the second start", || node.log().matches(" ready ").count() == 2);
+    let log = node.log();
+    let line = log.lines().rfind(|line| line.contains("metrics are served")).unwrap();
+    let address = line.split_once("address=\"").unwrap().1.trim_end_matches('"');
+    let text = scrape(address);
+    for (series, expected) in series {
+        assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series} in:\n{text}");
+    }
+}

@@ -33,7 +33,9 @@ fn the_status_of_an_agent_that_is_well_and_of_one_whose_controller_is_away() {
     assert_eq!((&platform["delivered"], &platform["in_flight"]), (&object!(1), &object!(0)), "{status}");
     assert!(platform["per_second"].as_f64().unwrap() > 0.0, "{status}");
     assert!(status["connections"].as_u64().unwrap() >= 1, "{status}");
-    for key in ["bytes", "free_bytes"] {
+    let full = ran.out.contains(" of 1 GiB used, ") && ran.out.contains(", 0 of 500000 requests wait");
+    assert!(full && !ran.out.contains("since the start"), "{ran:?}");
+    for key in ["bytes", "free_bytes", "max_bytes", "max_requests"] {
         assert!(status["store"][key].as_u64().unwrap() > 0, "{status}");
     }
     sim.stop().unwrap();
@@ -228,4 +230,19 @@ fn logs_wait_in_the_queue_as_what_they_are() {
     sim.stop().unwrap();
     node.client.set(Alarm { alarm_state: AlarmState::Log, ..alarm("host=a") }).unwrap();
     assert_eq!(json(&node, &["queue"])["queue"][0]["kind"], "log");
+}
+
+#[test]
+fn the_status_tells_what_a_full_store_came_to() {
+    let sim = controller();
+    let node = Node::start(&format!("max_requests = 1000\n{}", domain("platform", &sim, "labrador")));
+    sim.stop().unwrap();
+    node.client.set_list((0..1000).map(|number| alarm(&format!("host=c{number}"))).collect()).unwrap();
+    for entity in ["host=one", "host=two"] {
+        node.client.set(alarm(entity)).unwrap_err();
+    }
+    let ran = fmctl(&node, &["status"]).ok();
+    assert!(ran.out.contains(", 1000 of 1000 requests wait\n"), "{ran:?}");
+    assert!(ran.out.contains("requests since the start: 2 refused at a limit\n"), "{ran:?}");
+    assert!(!ran.out.contains("disk of the store is full"), "{ran:?}");
 }

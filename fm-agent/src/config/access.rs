@@ -13,11 +13,14 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
-    /// Who may read alarms and the agent's status. Default: everyone.
+    /// Who may read alarms and the agent's status.
+    /// Default: `["everyone"]`. Example: `["root", "group:fm"]`.
     pub read: Vec<Principal>,
-    /// Who may set and clear alarms and record logs. Default: everyone.
+    /// Who may set and clear alarms and record logs.
+    /// Default: `["everyone"]`. Example: `["root", "nova"]`.
     pub write: Vec<Principal>,
-    /// Who may administer the agent. Default: root, besides the agent's own user.
+    /// Who may administer the agent.
+    /// Default: `["root"]`. Example: `["root", "group:fm-admin"]`.
     pub admin: Vec<Principal>,
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
-    /// Where the lines go. Default: off.
+    /// Where the lines go: nowhere (`off`), into the agent's own log (`log`) or into a file, by its absolute path.
+    /// Default: `"off"`. Example: `"/var/log/fm/audit.log"`.
     pub to: AuditTo,
 }
 

@@ -9,23 +9,31 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Connections of one process at the same time, 1 to 1000000; more are refused. Default: 1000.
+    /// Connections of one process at the same time, 1 to 1000000; more are refused.
+    /// Default: `1000`.
     pub connections_per_process: Count,
-    /// Connections of one user at the same time, 1 to 1000000; more are refused. Default: 5000.
+    /// Connections of one user at the same time, 1 to 1000000; more are refused.
+    /// Default: `5000`.
     pub connections_per_user: Count,
     /// Changes of one process that may be under way at the same time, 1 to 1000000; what comes beyond them
-    /// waits in its socket. A list counts by its entries. Default: 128.
+    /// waits in its socket. A list counts by its entries.
+    /// Default: `128`.
     pub requests_per_process: Count,
-    /// Changes of one user that may be under way at the same time, 1 to 1000000. Default: 256.
+    /// Changes of one user that may be under way at the same time, 1 to 1000000.
+    /// Default: `256`.
     pub requests_per_user: Count,
-    /// Alarms or keys in one call, 1 to 1000000; a longer list is refused. Default: 10000.
+    /// Alarms or keys in one call, 1 to 1000000; a longer list is refused.
+    /// Default: `10000`.
     pub list_entries: Count,
     /// Memory for requests that one process has sent and that are not answered, in bytes, from 65536; what
-    /// comes beyond it waits in its socket. Default: 32 MiB.
+    /// comes beyond it waits in its socket.
+    /// Default: `33554432`, 32 MiB.
     pub buffered_bytes_per_process: Bytes,
-    /// Memory for the requests of one user, in bytes, from 65536. Default: 64 MiB.
+    /// Memory for the requests of one user, in bytes, from 65536.
+    /// Default: `67108864`, 64 MiB.
     pub buffered_bytes_per_user: Bytes,
-    /// Memory for the requests of all callers, in bytes, from 65536. Default: 128 MiB.
+    /// Memory for the requests of all callers, in bytes, from 65536.
+    /// Default: `134217728`, 128 MiB.
     pub buffered_bytes: Bytes,
 }
 

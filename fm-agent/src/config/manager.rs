@@ -10,13 +10,17 @@ use super::types::Millis;
 #[serde(deny_unknown_fields, default)]
 pub struct FmManagerConfig {
     /// Its host's name or address; looked up at each connection, for it moves between controllers.
+    /// Default: `"controller"`.
     pub host: HostName,
     /// Its port.
+    /// Default: `8001`.
     pub port: u16,
     /// How long a connection may take to come about, name lookup included.
+    /// Default: `2000`.
     pub connect_timeout_ms: Millis,
     /// How long one request may take, from its first byte to the answer's last. The manager answers reads
     /// up to 100 ms late.
+    /// Default: `5000`.
     pub read_timeout_ms: Millis,
 }
 

@@ -13,10 +13,11 @@ pub struct MetricsConfig {
     /// Where they are served: `off`, `on` (127.0.0.1:9839), an address such as `127.0.0.1:9100`, or
     /// `unix:` and the absolute path of a socket. An address that is not the loopback's can be read from
     /// other machines: that is for pods.
+    /// Default: `"off"`. Example: `"unix:/run/fm/metrics.sock"`.
     pub listen: MetricsListen,
 }
 
-/// Whether and where.
+/// `off`, `on`, an address with its port, or `unix:` and an absolute path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricsListen(Option<MetricsAddress>);
 

@@ -16,17 +16,23 @@ use super::types::{HttpUrl, Millis};
 #[serde(deny_unknown_fields, default)]
 pub struct FmRestApiConfig {
     /// Base URL, with or without `/v1`.
+    /// Default: what Keystone's catalogue has. Example: `"http://controller:18002"`.
     pub endpoint: Option<HttpUrl>,
     /// How long a connection may take to come about, name lookup and TLS included.
+    /// Default: `2000`.
     pub connect_timeout_ms: Millis,
     /// How long one HTTP request may take, from its first byte to the answer's last.
+    /// Default: `10000`.
     pub request_timeout_ms: Millis,
     /// Certificates (PEM) trusted besides the system's own; read anew when the file changes.
+    /// Default: the system's alone. Example: `"/etc/fm/ca.pem"`.
     pub ca_file: Option<PathBuf>,
     /// The certificate (PEM) that this node shows to the service and to Keystone, with its chain; read
     /// anew when the file changes.
+    /// Default: none. Example: `"/etc/fm/client.pem"`.
     pub client_cert_file: Option<PathBuf>,
     /// The key (PEM, without a passphrase) of that certificate, when its file does not hold it too.
+    /// Default: the file of the certificate. Example: `"/etc/fm/client.key"`.
     pub client_key_file: Option<PathBuf>,
     /// Where tokens come from. Without it requests carry no token, for a service that checks none.
     pub keystone: Option<KeystoneConfig>,
@@ -93,61 +99,82 @@ impl FmRestApiConfig {
     }
 }
 
-/// A Keystone v3 account. Each value may instead come from a clouds file or from variables, see `account`
-/// for what wins. The account proves itself in one way: by a password, by an application credential or by a
+/// A Keystone v3 account. Each value may instead come from variables or from a clouds file; this table wins, then
+/// the variables. The account proves itself in one way: by a password, by an application credential or by a
 /// token in a file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeystoneConfig {
     /// Base URL of the identity API; `/v3` is added when it is not there.
+    /// Default: none. Example: `"http://controller:5000/v3"`.
     pub auth_url: Option<HttpUrl>,
     /// The user's name; also names the owner of an application credential given by name.
+    /// Default: none. Example: `"fm"`.
     pub username: Option<String>,
     /// The user's id, instead of name and domain.
+    /// Default: none. Example: `"3f2a9c"`.
     pub user_id: Option<String>,
     /// The user's password.
+    /// Default: none. Example: `"a secret"`.
     pub password: Option<SecretString>,
     /// A file that holds the password on its first line; read anew at each token.
+    /// Default: none. Example: `"/etc/fm/platform.password"`.
     pub password_file: Option<PathBuf>,
-    /// The domain the user belongs to; `Default` when nothing is said.
+    /// The domain the user belongs to.
+    /// Default: `Default`. Example: `"Default"`.
     pub user_domain_name: Option<String>,
     /// The id of that domain.
+    /// Default: none. Example: `"default"`.
     pub user_domain_id: Option<String>,
-    /// The project the token is for: fm-rest-api lets only `admin` and `services` write. `services` when
-    /// nothing is said.
+    /// The project the token is for: fm-rest-api lets only `admin` and `services` write.
+    /// Default: `services`. Example: `"services"`.
     pub project_name: Option<String>,
     /// The project's id, instead of name and domain.
+    /// Default: none. Example: `"9b1d40"`.
     pub project_id: Option<String>,
-    /// The domain the project belongs to; `Default` when nothing is said.
+    /// The domain the project belongs to.
+    /// Default: `Default`. Example: `"Default"`.
     pub project_domain_name: Option<String>,
     /// The id of that domain.
+    /// Default: none. Example: `"default"`.
     pub project_domain_id: Option<String>,
     /// Id of an application credential.
+    /// Default: none. Example: `"0f6a2c"`.
     pub application_credential_id: Option<String>,
     /// Name of an application credential of the user above.
+    /// Default: none. Example: `"fm-agent"`.
     pub application_credential_name: Option<String>,
     /// The application credential's secret.
+    /// Default: none. Example: `"a secret"`.
     pub application_credential_secret: Option<SecretString>,
     /// A file that holds the secret on its first line; read anew at each token.
+    /// Default: none. Example: `"/etc/fm/openstack.secret"`.
     pub application_credential_secret_file: Option<PathBuf>,
     /// A file that holds a token on its first line, which somebody else keeps fresh; read anew when it
     /// changes and when the token is refused.
+    /// Default: none. Example: `"/run/fm/token"`.
     pub token_file: Option<PathBuf>,
-    /// Region of the endpoint in the catalogue. When nothing is said: the only one that has the service,
-    /// `RegionOne` of several.
+    /// Region of the endpoint in the catalogue.
+    /// Default: the only one that has the service, `RegionOne` of several. Example: `"RegionOne"`.
     pub region: Option<String>,
-    /// Interface of the endpoint in the catalogue; `internal` when nothing is said.
+    /// Interface of the endpoint in the catalogue.
+    /// Default: `internal`. Example: `"public"`.
     pub interface: Option<Interface>,
-    /// Service type of the endpoint in the catalogue; `faultmanagement` when nothing is said.
+    /// Service type of the endpoint in the catalogue.
+    /// Default: `faultmanagement`. Example: `"faultmanagement"`.
     pub service_type: Option<String>,
     /// The cloud in the clouds file from which values are taken that are not given here.
+    /// Default: the only one that the clouds file has. Example: `"platform"`.
     pub cloud: Option<String>,
     /// The clouds file; without it `cloud` is looked for where OpenStack clients look.
+    /// Default: where OpenStack clients look. Example: `"/etc/openstack/clouds.yaml"`.
     pub clouds_file: Option<PathBuf>,
     /// The file with the cloud's secrets; without it `secure.yaml` beside `clouds_file`, if there is one.
+    /// Default: `secure.yaml` beside the clouds file, if there is one. Example: `"/etc/openstack/secure.yaml"`.
     pub secure_file: Option<PathBuf>,
     /// What the names of variables begin with from which values are taken that are not given here: `OS_` for
     /// those that OpenStack clients read. Without it no variable is.
+    /// Default: none is read. Example: `"OS_"`.
     pub variables: Option<String>,
     /// The process's surroundings when the configuration was read.
     #[serde(skip)]

@@ -51,12 +51,7 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
     ))?;
     let store = &status["store"];
     if store.is_object() {
-        out.line(format_args!(
-            "store {}: {} used, {} free",
-            shown(&text(&store["state_dir"])),
-            size(&store["bytes"]),
-            size(&store["free_bytes"]),
-        ))?;
+        show_store(store, out)?;
     }
     let empty = Vec::new();
     let domains = status["domains"].as_array().unwrap_or(&empty);
@@ -102,6 +97,40 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
             let line = format!("{} could not be compared: {}", text(&domain["name"]), shown(reason));
             out.line(line)?;
         }
+    }
+    Ok(())
+}
+
+/// How full the store is, and what that has come to. An agent of before has fewer of the keys.
+fn show_store(store: &Value, out: &mut Out) -> Result<(), Failure> {
+    let most = store["max_bytes"].as_u64().map(|most| format!(" of {}", bytes_of(most))).unwrap_or_default();
+    let waiting = match (store["waiting"].as_u64(), store["max_requests"].as_u64()) {
+        (Some(waiting), Some(most)) => format!(", {waiting} of {most} requests wait"),
+        _ => String::new(),
+    };
+    out.line(format_args!(
+        "store {}: {}{most} used, {} free{waiting}",
+        shown(&text(&store["state_dir"])),
+        size(&store["bytes"]),
+        size(&store["free_bytes"]),
+    ))?;
+    if store["disk_full"] == true {
+        out.line("the disk of the store is full: until there is room, clears are taken and nothing else")?;
+    }
+    let count = |key: &str| store[key].as_u64().unwrap_or(0);
+    let shed: u64 =
+        store["shed"].as_object().into_iter().flatten().filter_map(|(_, logs)| logs.as_u64()).sum();
+    let lost = [
+        (count("folded"), "folded into later ones"),
+        (shed, "logs given up"),
+        (count("refused_at_limit"), "refused at a limit"),
+        (count("refused_disk_full"), "refused by a full disk"),
+        (count("failed"), "failed at the disk"),
+    ];
+    if lost.iter().any(|(number, _)| *number > 0) {
+        let parts = lost.iter().filter(|(number, _)| *number > 0);
+        let parts: Vec<String> = parts.map(|(number, what)| format!("{number} {what}")).collect();
+        out.line(format_args!("requests since the start: {}", parts.join(", ")))?;
     }
     Ok(())
 }

@@ -75,10 +75,7 @@ impl Listener {
                             drop((place, seat, open));
                         });
                     }
-                    Err(Full(key)) => {
-                        service.metrics().connection_refused();
-                        turn_away(&stream, &peer, key, &full);
-                    }
+                    Err(Full(key)) => turn_away(&stream, &peer, key, &full),
                 },
                 Err(error) => {
                     if let Some(kept_back) = failing.may() {

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::LimitsConfig;
+use crate::metrics::SocketState;
 
 /// What callers' connections came to.
 #[derive(Debug, Default)]
@@ -38,6 +39,23 @@ pub struct ListenerCounters {
     pub closed_slow: AtomicU64,
     /// Connections closed because of what they sent: no hello, a frame that is too long or none.
     pub closed_garbage: AtomicU64,
+}
+
+impl ListenerCounters {
+    /// What they are now.
+    pub fn state(&self) -> SocketState {
+        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SocketState {
+            accepted: now(&self.accepted),
+            refused_in_all: now(&self.refused_connections),
+            refused_per_process: now(&self.refused_connections_per_process),
+            refused_per_user: now(&self.refused_connections_per_user),
+            closed_slow: now(&self.closed_slow),
+            closed_garbage: now(&self.closed_garbage),
+            held_back: now(&self.requests_held_back),
+            refused_lists: now(&self.refused_lists),
+        }
+    }
 }
 
 /// The shares of all processes and users.

@@ -9,6 +9,7 @@
 //!
 //! It knows nothing of alarms, stores or controllers: they tell it.
 
+mod callers;
 mod process;
 mod serve;
 
@@ -19,6 +20,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+pub use callers::{CallerState, SocketState};
 pub use serve::{Scraped, Server};
 
 /// Why metrics cannot be made or written.
@@ -78,7 +80,7 @@ pub struct Metrics {
     commit_requests: Histogram,
     deliveries: IntCounterVec,
     connections: IntGauge,
-    connections_refused: IntCounter,
+    callers: callers::Callers,
     up: IntGaugeVec,
     recoveries: IntCounterVec,
     waiting: IntGaugeVec,
@@ -132,10 +134,7 @@ impl Metrics {
                 &["domain", "outcome"],
             )?,
             connections: new.gauge("fm_agent_connections", "Callers' connections that are open.")?,
-            connections_refused: new.counter(
-                "fm_agent_connections_refused_total",
-                "Connections turned away because of a limit.",
-            )?,
+            callers: callers::Callers::new(&new)?,
             up: new.gauges(
                 "fm_agent_controller_up",
                 "1 when the domain's controller can be used, 0 when it is down; absent for a domain kept on this node.",
@@ -212,16 +211,21 @@ impl Metrics {
         OpenConnection(self.connections.clone())
     }
 
-    /// A connection was turned away.
-    pub fn connection_refused(&self) {
-        self.connections_refused.inc();
+    /// What was counted about callers until now stays; what is told from now on is counted besides.
+    pub fn carry(&self, callers: &CallerState) {
+        self.callers.carry(callers);
     }
 
-    /// Everything in Prometheus' text form, with the state of the domains and the store as given.
+    /// Everything in Prometheus' text form, with the state of the domains, the store and the callers as given.
     ///
     /// # Errors
     /// None that a caller can mend: the text cannot be made.
-    pub fn text(&self, domains: &[DomainState], store: StoreState) -> Result<String, MetricsError> {
+    pub fn text(
+        &self,
+        domains: &[DomainState],
+        store: StoreState,
+        callers: &CallerState,
+    ) -> Result<String, MetricsError> {
         for state in domains {
             let domain = &[state.domain];
             if let Some(up) = state.up {
@@ -239,6 +243,7 @@ impl Metrics {
         raise_to(&self.shed, store.shed);
         raise_to(&self.refused, store.refused);
         raise_to(&self.quarantines, store.quarantines);
+        self.callers.show(callers);
         self.process.look();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -283,7 +288,7 @@ pub fn describe() -> Result<Vec<Description>, MetricsError> {
         oldest: Duration::ZERO,
         rejected: 0,
     };
-    metrics.text(&[state], StoreState::default())?;
+    metrics.text(&[state], StoreState::default(), &CallerState::default())?;
     let families = metrics.registry.gather().into_iter();
     Ok(families
         .map(|family| Description {
@@ -358,9 +363,9 @@ mod tests {
     fn counters_of_other_modules_only_grow() {
         let metrics = Metrics::new().unwrap();
         let shed = |shed| StoreState { shed, ..StoreState::default() };
-        let text = metrics.text(&[], shed(3)).unwrap();
+        let text = metrics.text(&[], shed(3), &CallerState::default()).unwrap();
         assert!(text.contains("\nfm_agent_shed_requests_total 3\n"), "{text}");
-        let text = metrics.text(&[], shed(2)).unwrap();
+        let text = metrics.text(&[], shed(2), &CallerState::default()).unwrap();
         assert!(text.contains("\nfm_agent_shed_requests_total 3\n"), "{text}");
     }
 
@@ -384,7 +389,7 @@ mod tests {
             oldest: Duration::from_millis(1500),
             rejected: 0,
         };
-        let text = metrics.text(&[here], StoreState::default()).unwrap();
+        let text = metrics.text(&[here], StoreState::default(), &CallerState::default()).unwrap();
         assert!(!text.contains("fm_agent_controller_up"), "{text}");
         assert!(text.contains("fm_agent_waiting_requests{domain=\"platform\"} 2"), "{text}");
         assert!(text.contains("fm_agent_oldest_waiting_age_seconds{domain=\"platform\"} 1.5"), "{text}");

@@ -1,17 +1,18 @@
-//! The state of the domains and of the store, for the metrics.
+//! The state of the domains, of the store and of callers, for the metrics.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fm_common::Timestamp;
 
 use super::Service;
 use crate::backend::Link;
-use crate::metrics::{DomainState, StoreState};
+use crate::metrics::{CallerState, DomainState, SocketState, StoreState};
 use crate::store::{Rank, StoreError};
 
 impl Service {
-    /// The metrics as text, or why they cannot be had.
-    pub async fn scrape(&self) -> Result<String, String> {
+    /// The metrics as text, with what the sockets have counted, or why they cannot be had.
+    pub async fn scrape(&self, sockets: SocketState) -> Result<String, String> {
         let mut domains = Vec::new();
         for (domain, link) in &self.links {
             let waiting =
@@ -30,7 +31,25 @@ impl Service {
             });
         }
         let store = self.store_state().map_err(|error| error.to_string())?;
-        self.metrics.text(&domains, store).map_err(|error| error.to_string())
+        let callers = self.caller_state(sockets, |counter| counter.load(Ordering::Relaxed));
+        self.metrics.text(&domains, store, &callers).map_err(|error| error.to_string())
+    }
+
+    /// Hands over what was counted about callers, when another service goes on in this one's place.
+    pub fn carry(&self, sockets: SocketState) {
+        self.metrics.carry(&self.caller_state(sockets, |counter| counter.swap(0, Ordering::Relaxed)));
+    }
+
+    fn caller_state(&self, sockets: SocketState, now: impl Fn(&AtomicU64) -> u64) -> CallerState {
+        let (access, audit) = (self.border.access.counters(), self.border.audit.counters());
+        CallerState {
+            sockets,
+            refused_reads: now(&access.refused_reads),
+            refused_writes: now(&access.refused_writes),
+            refused_admin: now(&access.refused_admin),
+            audit_written: now(&audit.written),
+            audit_lost: now(&audit.lost),
+        }
     }
 
     fn store_state(&self) -> Result<StoreState, StoreError> {

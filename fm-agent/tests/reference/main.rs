@@ -3,7 +3,10 @@
 //!
 //! With `FM_REFERENCE=write` in the environment each test writes its file instead: `cargo xtask gen` does.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be done fails the test, and says why")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what cannot be done fails the test, and says why")]
+
+mod configuration;
+mod links;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,7 +16,7 @@ use std::process::Command;
 use fm_agent::metrics::describe;
 
 /// Writes or checks a generated document.
-fn document(path: &str, wanted: &str) {
+pub(crate) fn document(path: &str, wanted: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path);
     if std::env::var_os("FM_REFERENCE").is_some_and(|value| value == "write") {
         fs::write(&file, wanted).unwrap();

@@ -1,0 +1,161 @@
+//! What callers were refused and how they behaved: figures that the sockets, the access rules and the audit log
+//! keep themselves.
+//!
+//! Invariants:
+//! - Each cause has its series from the start, so that a rate over the first one is right.
+//! - The counters behind the figures begin anew with a new configuration; the figures do not.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use prometheus::{IntCounter, IntCounterVec};
+
+use super::{Families, MetricsError, raise_to};
+
+/// What callers came to when it is asked for, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallerState {
+    /// What became of connections and requests at the sockets.
+    pub sockets: SocketState,
+    /// Reads refused because of who asked.
+    pub refused_reads: u64,
+    /// Sets, clears and logs refused because of who asked.
+    pub refused_writes: u64,
+    /// Administrators' requests refused because of who asked or over which socket.
+    pub refused_admin: u64,
+    /// Lines written to the audit log.
+    pub audit_written: u64,
+    /// Lines that the audit log lost.
+    pub audit_lost: u64,
+}
+
+/// What became of connections and requests at the sockets, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketState {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections refused because there were as many as there may be in all.
+    pub refused_in_all: u64,
+    /// Connections refused because their process had as many as it may.
+    pub refused_per_process: u64,
+    /// Connections refused because their user had as many as it may.
+    pub refused_per_user: u64,
+    /// Connections closed because they took too long.
+    pub closed_slow: u64,
+    /// Connections closed because of what they sent.
+    pub closed_garbage: u64,
+    /// Times a request had to wait for room.
+    pub held_back: u64,
+    /// Requests with too long a list.
+    pub refused_lists: u64,
+}
+
+/// So many series there are.
+const SERIES: usize = 13;
+
+#[derive(Debug)]
+pub(super) struct Callers {
+    before: Mutex<[u64; SERIES]>,
+    accepted: IntCounter,
+    refused: IntCounterVec,
+    closed: IntCounterVec,
+    held_back: IntCounter,
+    lists: IntCounter,
+    access: IntCounterVec,
+    audit: IntCounterVec,
+}
+
+impl Callers {
+    pub(super) fn new(new: &Families) -> Result<Self, MetricsError> {
+        Ok(Self {
+            before: Mutex::default(),
+            accepted: new.counter("fm_agent_connections_accepted_total", "Callers' connections taken.")?,
+            refused: new.counters(
+                "fm_agent_connections_refused_total",
+                "Connections turned away because of a limit: of all (agent.max_connections), of their process or of their user (limits.connections_per_…).",
+                &["limit"],
+            )?,
+            closed: new.counters(
+                "fm_agent_connections_closed_total",
+                "Connections closed because of their caller: slow (a hello, a frame or the taking of an answer took too long) or garbage (what came was no request).",
+                &["cause"],
+            )?,
+            held_back: new.counter(
+                "fm_agent_requests_held_back_total",
+                "Times a request waited in its socket until others of its process, its user or all callers were answered.",
+            )?,
+            lists: new.counter(
+                "fm_agent_lists_refused_total",
+                "Requests refused because their list has more entries than limits.list_entries.",
+            )?,
+            access: new.counters(
+                "fm_agent_access_refused_total",
+                "Requests refused because of who asked, by the key of the access table.",
+                &["access"],
+            )?,
+            audit: new.counters(
+                "fm_agent_audit_lines_total",
+                "Lines of the audit log: written, or lost because its file could not be written in time.",
+                &["outcome"],
+            )?,
+        })
+    }
+
+    /// Brings the figures up to date.
+    pub(super) fn show(&self, state: &CallerState) {
+        let before = self.before();
+        for ((counter, now), before) in self.series(state).iter().zip(before.iter()) {
+            raise_to(counter, before + now);
+        }
+    }
+
+    /// What was counted until now stays; the counters behind it begin anew.
+    pub(super) fn carry(&self, state: &CallerState) {
+        let mut before = self.before();
+        for ((_, now), before) in self.series(state).iter().zip(before.iter_mut()) {
+            *before += now;
+        }
+    }
+
+    fn before(&self) -> MutexGuard<'_, [u64; SERIES]> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn series(&self, state: &CallerState) -> [(IntCounter, u64); SERIES] {
+        let sockets = &state.sockets;
+        let of = |family: &IntCounterVec, label: &str| family.with_label_values(&[label]);
+        [
+            (self.accepted.clone(), sockets.accepted),
+            (self.held_back.clone(), sockets.held_back),
+            (self.lists.clone(), sockets.refused_lists),
+            (of(&self.refused, "all"), sockets.refused_in_all),
+            (of(&self.refused, "process"), sockets.refused_per_process),
+            (of(&self.refused, "user"), sockets.refused_per_user),
+            (of(&self.closed, "slow"), sockets.closed_slow),
+            (of(&self.closed, "garbage"), sockets.closed_garbage),
+            (of(&self.access, "read"), state.refused_reads),
+            (of(&self.access, "write"), state.refused_writes),
+            (of(&self.access, "admin"), state.refused_admin),
+            (of(&self.audit, "written"), state.audit_written),
+            (of(&self.audit, "lost"), state.audit_lost),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::Registry;
+
+    #[test]
+    fn what_was_carried_stays_and_what_comes_is_added() {
+        let callers = Callers::new(&Families(Registry::new())).unwrap();
+        let writes = |refused_writes| CallerState { refused_writes, ..CallerState::default() };
+        let shown = || callers.access.with_label_values(&["write"]).get();
+        callers.show(&writes(3));
+        callers.carry(&writes(4));
+        callers.show(&writes(0));
+        assert_eq!(shown(), 4);
+        callers.show(&writes(2));
+        assert_eq!((shown(), callers.accepted.get()), (6, 0));
+    }
+}
