@@ -232,7 +232,9 @@ impl Run {
             let mut waits = self.waits.get(domain).cloned().unwrap_or_default();
             before += waits.lane.len();
             let old = waits.lane.len();
-            waits.lane.extend(lane[old..].iter().map(|request| (i64::MAX, request.clone())));
+            // The mark of what may have been sent runs ahead, and may be past the places that these would get.
+            let place = if waits.begun > self.seen { self.seen + 1 } else { i64::MAX };
+            waits.lane.extend(lane[old..].iter().map(|request| (place, request.clone())));
             let stays = |place: &usize| {
                 let goes =
                     waits.must_be_folded_first(*place) || *place < old && waits.may_be_shed(*place).is_some();
