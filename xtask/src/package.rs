@@ -26,7 +26,7 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
         ("lintian", "lintian"),
     ] {
         ensure!(
-            tools::answers(&mut Command::new(tool)),
+            tools::on_path(tool),
             "{tool} is not on this machine: on Debian install {package}"
         );
     }
@@ -35,7 +35,9 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
     if package.exists() {
         fs::remove_dir_all(&package).with_context(|| format!("removing {}", package.display()))?;
     }
-    copy(&root.join("packaging/debian"), &build.join("debian"))?;
+    let debian = build.join("debian");
+    copy(&root.join("packaging/debian"), &debian)?;
+    place(&root.join("packaging/logrotate/fm-agent"), &debian.join("fm-agent.logrotate"))?;
     stage(root, &build.join("stage"))?;
     let mut pack = Command::new("dpkg-buildpackage");
     tools::run(pack.current_dir(&build).args([
@@ -77,7 +79,9 @@ fn stage(root: &Path, stage: &Path) -> anyhow::Result<()> {
     let file = library.join("pkgconfig/libfmcommon.pc");
     let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     write(&file, c::installed(&text, &multiarch()?).as_bytes())?;
-    python::lay_out(root, true, &stage.join("usr/lib/python3/dist-packages"))?;
+    let modules = stage.join("usr/lib/python3/dist-packages");
+    python::lay_out(root, true, &modules)?;
+    python::describe(&modules)?;
 
     let packaging = root.join("packaging");
     copy(&packaging.join("systemd"), &stage.join("lib/systemd/system"))?;

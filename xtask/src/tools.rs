@@ -68,6 +68,12 @@ pub(crate) fn answers(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
+/// Whether there is a program of this name: for those that answer no question for their version.
+pub(crate) fn on_path(program: &str) -> bool {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&places).any(|place| place.join(program).is_file())
+}
+
 /// Builds programs of the workspace and returns where cargo put them, in the order asked for.
 pub(crate) fn build(root: &Path, packages: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     let options: Vec<String> = packages.iter().map(|package| format!("--package={package}")).collect();
@@ -209,5 +215,6 @@ mod tests {
     fn a_missing_program_does_not_answer() {
         assert!(answers(&mut Command::new("cargo")));
         assert!(!answers(&mut Command::new("/nowhere/cargo")));
+        assert!(on_path("sh") && !on_path("no-such-program"));
     }
 }
