@@ -35,7 +35,7 @@ pub(crate) const KEYSTONE: Environment = Environment {
 pub(crate) const PACKAGING: Environment = Environment {
     directory: "target/packaging/venv",
     requirements: &["tests/packaging/requirements.txt"],
-    oldest_python: (3, 10),
+    oldest_python: (3, 11),
 };
 
 /// Installed where the machine has none. It needs minutes to build.
