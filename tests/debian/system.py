@@ -43,7 +43,8 @@ class System:
     def command(self, *command: str, user: str | None = None) -> list[str]:
         """The command that runs another one in the system, as that other process."""
         if user is not None:
-            ids = [f"--reuid={user}", f"--regid={user}", "--init-groups", "--inh-caps=-all", "--no-new-privs"]
+            uid, gid = self.ids(user)
+            ids = [f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--inh-caps=-all", "--no-new-privs"]
             command = ("setpriv", *ids, *command)
         enter = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
         return ["unshare", "--mount", "sh", "-c", enter, str(self.root), *command]

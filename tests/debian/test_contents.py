@@ -111,8 +111,10 @@ def test_dependencies_are_named() -> None:
         assert subprocess.run(compared, check=False).returncode == 0, version
 
 
-def words(program: Path) -> bytes:
-    return program.read_bytes()
+def test_the_user_is_there_before_the_service_is_started() -> None:
+    script = run(["dpkg-deb", "--info", str(AGENT), "postinst"]).stdout
+    steps = [script.index(word) for word in ("systemd-sysusers", "chgrp", "deb-systemd-invoke")]
+    assert steps == sorted(steps)
 
 
 def test_nothing_of_the_tests_is_shipped(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_nothing_of_the_tests_is_shipped(tmp_path: Path) -> None:
     # What the feature fail-points brings into a program; its source would tell if it were called otherwise.
     assert 'var("FM_FAIL_POINT")' in (ROOT / "fm-agent/src/failpoint.rs").read_text()
     for program in ("fm-agent", "fmctl"):
-        content = words(tmp_path / "usr/bin" / program)
+        content = (tmp_path / "usr/bin" / program).read_bytes()
         assert b"fm-agent" in content and b"FM_FAIL_POINT" not in content
         sections = run(["readelf", "--sections", "--wide", str(tmp_path / "usr/bin" / program)]).stdout
         assert ".debug_info" not in sections and ".symtab" not in sections

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import helm
 import jsonschema
 import kubernetes_validate
 import pytest
+import tomllib
 import values
 import yaml
 
