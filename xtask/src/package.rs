@@ -15,8 +15,7 @@ use crate::{c, python, tools};
 const PROGRAMS: [&str; 3] = ["fm-agent", "fmctl", "fmClientCli"];
 
 /// What lintian asks of an upload to Debian: an address that takes mail, the number of a wish for the package.
-const OF_UPLOADS: &str =
-    "bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs";
+const OF_UPLOADS: &str = "bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs";
 
 /// Builds the packages and returns the directory that they are in.
 ///
@@ -29,10 +28,7 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
         ("dh_python3", "dh-python"),
         ("lintian", "lintian"),
     ] {
-        ensure!(
-            tools::on_path(tool),
-            "{tool} is not on this machine: on Debian install {package}"
-        );
+        ensure!(tools::on_path(tool), "{tool} is not on this machine: on Debian install {package}");
     }
     let package = root.join("target/package");
     let build = package.join("build");
