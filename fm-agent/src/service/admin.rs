@@ -4,7 +4,8 @@
 //! - refused requests: `rejected`, an array of objects with `seq`, `domain`, `kind` (`raise`, `clear`,
 //!   `clear_all`, `log`, `remove`), `alarm_id`, `entity_instance_id`, `alarm` (as the caller wrote it, null
 //!   for clears), `taken_at`, `rejected_at`, `answer`, `origin` (who asked for it, or null: an object with
-//!   `uid`, `gid`, `pid`, `program`, `executable`); `more`: whether there are later ones.
+//!   `uid`, `gid`, `pid`, `program`, `executable`); `more`: whether there are later ones. The answer of a row that cannot be read begins with
+//!   `unreadable`, and its `alarm` is the text that stands there.
 //! - routing: `domain` and `reason` for a set, `decision` (both in words), `instead_of` (a domain that would
 //!   own the alarm, were it configured, or null), `recorded` (the domain that holds it now, which a clear
 //!   goes to, or null), `raised_by` and `changed_by` (who raised it, and who set or cleared it last, as
@@ -25,7 +26,7 @@ use super::{Call, Pending, Service, invalid, later};
 use crate::backend::resync::Healed;
 use crate::config::Domain;
 use crate::route::Reason;
-use crate::store::{Op, Outcome, Rejected, Signature};
+use crate::store::{Op, Outcome, Rejected, Signature, Unreadable};
 
 /// Refused requests in one answer at most; their texts may be long, and an answer is one frame.
 const MOST_REJECTED: u32 = 200;
@@ -154,7 +155,10 @@ pub(super) fn signature(signature: Option<&Signature>) -> Value {
 }
 
 fn entry(rejected: &Rejected) -> Value {
-    let request = &rejected.request;
+    let request = match &rejected.request {
+        Ok(request) => request,
+        Err(unreadable) => return unreadable_entry(rejected, unreadable),
+    };
     let (key, alarm) = (request.kind.key(), request.kind.alarm());
     json!({
         "seq": request.seq,
@@ -164,6 +168,23 @@ fn entry(rejected: &Rejected) -> Value {
         "entity_instance_id": key.entity_instance_id,
         "alarm": alarm,
         "taken_at": request.taken_at.to_string(),
+        "rejected_at": rejected.rejected_at.to_string(),
+        "answer": rejected.answer,
+        "origin": rejected.origin,
+    })
+}
+
+/// A row that cannot be read, with its texts as they stand there.
+fn unreadable_entry(rejected: &Rejected, unreadable: &Unreadable) -> Value {
+    let [kind, alarm_id, entity, alarm] = &unreadable.texts;
+    json!({
+        "seq": unreadable.seq,
+        "domain": rejected.domain.name(),
+        "kind": kind,
+        "alarm_id": alarm_id,
+        "entity_instance_id": entity,
+        "alarm": alarm,
+        "taken_at": unreadable.taken_at.to_string(),
         "rejected_at": rejected.rejected_at.to_string(),
         "answer": rejected.answer,
         "origin": rejected.origin,

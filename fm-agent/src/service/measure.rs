@@ -43,7 +43,7 @@ impl Service {
             folded: meter.folded(),
             shed: Rank::ALL.iter().map(|rank| meter.shed_logs(*rank)).sum(),
             refused: meter.refused_at_limit() + meter.refused_disk_full(),
-            ..StoreState::default()
+            quarantines: self.store.condition().quarantines(),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! How the agent and its domains are, as a JSON object.
 //!
-//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `connections` (open ones), and `domains`, an
-//! array of objects with
+//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `connections` (open ones), `quarantines` (databases
+//! or logs that were damaged and moved aside since the start), `unreadable` (rows that could not be read and were
+//! set aside since the start), and `domains`, an array of objects with
 //! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
@@ -65,6 +66,8 @@ impl Service {
                 Durability::Power => "power",
                 Durability::Process => "process",
             },
+            "quarantines": self.store.condition().quarantines(),
+            "unreadable": self.store.condition().unreadable(),
             "connections": self.metrics.open_connections(),
             "domains": domains,
             "store": self.store_status()?,

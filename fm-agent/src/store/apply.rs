@@ -83,8 +83,8 @@ impl Apply<'_> {
                 None => Ok(Outcome::Unknown),
             },
             Op::Drop { seq } => {
-                let dropped = rejected::take(self.connection, *seq)?;
-                Ok(if dropped.is_some() { Outcome::Done } else { Outcome::Unknown })
+                let dropped = rejected::forget(self.connection, *seq)?;
+                Ok(if dropped { Outcome::Done } else { Outcome::Unknown })
             }
         }
     }

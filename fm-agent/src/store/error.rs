@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use rusqlite::{ErrorCode, ffi};
+
+/// What to do about a file or directory that may not be written.
+const MAKE_WRITABLE: &str = "; make the state directory and its files writable for the user that runs the agent, or set agent.state_dir";
+
 /// What follows from a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreErrorKind {
@@ -12,6 +17,8 @@ pub enum StoreErrorKind {
     Limit,
     /// The database is damaged or is none.
     Damaged,
+    /// A row holds what this program cannot make sense of; the rest can be read.
+    Unreadable,
     /// The schema is newer than this program.
     Newer,
     /// Another agent holds the state directory.
@@ -40,7 +47,53 @@ impl StoreError {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
             _ => StoreErrorKind::Io,
         };
-        Self::new(kind, format!("{what} {}: {error}", path.display()))
+        let advice = match error.kind() {
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => MAKE_WRITABLE,
+            _ => "",
+        };
+        Self::new(kind, format!("{what} {}: {error}{advice}", path.display()))
+    }
+
+    /// The same with the path in it, if it is not there yet.
+    pub(super) fn at(self, path: &Path) -> Self {
+        let named = path.parent().is_some_and(|parent| self.reason.contains(&*parent.to_string_lossy()));
+        if named { self } else { Self { reason: format!("{}: {}", path.display(), self.reason), ..self } }
+    }
+
+    /// What follows from a failure of SQLite.
+    pub(super) fn from_sqlite(error: &rusqlite::Error) -> StoreErrorKind {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
+        if matches!(
+            error,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        ) {
+            return StoreErrorKind::Unreadable;
+        }
+        match (error.sqlite_error_code(), error.sqlite_extended_error_code()) {
+            // The index of the log has no room either.
+            (Some(ErrorCode::DiskFull), _) | (_, Some(ffi::SQLITE_IOERR_SHMSIZE)) => StoreErrorKind::Full,
+            (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
+            // A disk that cannot give a page back is to the database what a page of garbage is.
+            | (_, Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS)) => {
+                StoreErrorKind::Damaged
+            }
+            _ => StoreErrorKind::Io,
+        }
+    }
+
+    /// The database could not be repaired.
+    pub(super) fn closed() -> Self {
+        Self::new(StoreErrorKind::Damaged, "the store is damaged and could not be salvaged; the log says why")
+    }
+
+    /// Whether the writer can do something about it.
+    pub(super) fn is_repairable(&self) -> bool {
+        matches!(self.kind, StoreErrorKind::Damaged | StoreErrorKind::Unreadable)
     }
 
     pub(super) fn stopped() -> Self {
@@ -58,18 +111,18 @@ impl std::error::Error for StoreError {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
-        let kind = match error.sqlite_error_code() {
-            Some(DiskFull) => StoreErrorKind::Full,
-            Some(DatabaseCorrupt | NotADatabase) => StoreErrorKind::Damaged,
-            _ => StoreErrorKind::Io,
+        let kind = Self::from_sqlite(&error);
+        let advice = match error.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => MAKE_WRITABLE,
+            _ if kind == StoreErrorKind::Full => "; make room on the disk of the state directory",
+            _ => "",
         };
-        Self::new(kind, format!("store: {error}"))
+        Self::new(kind, format!("store: {error}{advice}"))
     }
 }
 
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
-        Self::new(StoreErrorKind::Damaged, format!("store: an alarm in it cannot be read: {error}"))
+        Self::new(StoreErrorKind::Unreadable, format!("store: an alarm in it cannot be read: {error}"))
     }
 }

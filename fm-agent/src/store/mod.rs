@@ -17,26 +17,31 @@ mod accepted;
 mod apply;
 mod bounds;
 mod check;
+mod condition;
 mod deliveries;
 mod directory;
 mod error;
 mod fold;
 mod healing;
+mod jobs;
 mod limits;
 mod listing;
 mod meter;
 mod model;
 mod reader;
+mod recover;
 mod rejected;
+mod repair;
 mod schema;
 mod settle;
 mod signed;
 mod space;
 mod tables;
 mod tokens;
+mod unreadable;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
@@ -50,16 +55,18 @@ use crate::config::{Domain, Durability};
 use crate::metrics::Metrics;
 
 pub use check::{Checked, check};
+pub use condition::Condition;
 pub use error::{StoreError, StoreErrorKind};
+pub use jobs::Submitted;
 pub use limits::Limits;
 pub use listing::{Listed, View};
 pub use meter::{Meter, Rank};
 pub use model::{
     Batch, Cleared, Finding, Found, Held, KeepRejected, Kept, Op, Outcome, Rejected, Report, Request,
-    RequestKind, Signature, Signed, Standing, Turn, Unknown, Waiting, WaitingClearAll,
+    RequestKind, Signature, Signed, Standing, Turn, Unknown, Unreadable, Waiting, WaitingClearAll,
 };
 pub use reader::Reader;
-pub use writer::{Submitted, Writer};
+pub use writer::Writer;
 
 /// The database in the state directory.
 pub(crate) const DATABASE: &str = "fm-agent.db";
@@ -94,36 +101,57 @@ pub struct Store {
     /// The way to look at it.
     pub reader: Reader,
     wakes: BTreeMap<Domain, Arc<Notify>>,
+    condition: Arc<Condition>,
     directory: PathBuf,
 }
 
 impl Store {
-    /// Opens the store, making or migrating it as needed, and starts its writer thread.
+    /// Opens the store, making, migrating or salvaging it as needed, and starts its writer thread.
     ///
     /// # Errors
     /// A directory that cannot be used, another agent on it, a schema newer than this program, or a
-    /// database that does not open.
+    /// database that does not open. Damage is no error while there is room to salvage what can be read.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let directory = &options.state_dir;
         directory::make(directory)?;
-        let lock = lock(directory)?;
-        let connection = schema::open(&directory.join(DATABASE), options.durability)?;
-        Self::start(options, connection, lock)
+        let path = directory.join(DATABASE);
+        let mut lock = lock(directory)?;
+        recover::refuse_newer(&path)?;
+        sign(&mut lock, directory)?;
+        let condition = Arc::new(Condition::default());
+        let open = || recover::open(&path, options.durability, &condition);
+        open()
+            .or_else(|error| {
+                let has_room_now = error.kind == StoreErrorKind::Full && space::give_up_reserve(directory);
+                if has_room_now { open() } else { Err(error) }
+            })
+            .and_then(|opened| Self::start(options, opened, lock, condition))
+            .map_err(|error| error.at(&path))
     }
 
     /// Starts the writer on an open database whose directory is held.
-    fn start(options: &StoreOptions, mut connection: Connection, lock: File) -> Result<Self, StoreError> {
-        settle::settle(&mut connection, &options.domains, options.max_events)?;
-        healing::forget_old(&connection)?;
-        rejected::trim(&connection, options.rejected)?;
-        let here: BTreeSet<Domain> =
-            options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
+    fn start(
+        options: &StoreOptions,
+        mut opened: recover::Opened,
+        lock: File,
+        condition: Arc<Condition>,
+    ) -> Result<Self, StoreError> {
+        if let Err(error) = tidy(&mut opened.connection, options) {
+            if error.kind != StoreErrorKind::Unreadable {
+                return Err(error);
+            }
+            repair::set_aside(&mut opened.connection, &condition)?;
+            tidy(&mut opened.connection, options)?;
+        }
         let wakes: BTreeMap<Domain, Arc<Notify>> =
             options.domains.keys().map(|domain| (*domain, Arc::new(Notify::new()))).collect();
-        let meter = Arc::new(Meter::default());
-        let reader = Reader::open(&options.state_dir.join(DATABASE), Arc::clone(&meter), options.limits)?;
-        let writer = Writer::start(connection, lock, here, options, wakes.clone(), meter)?;
-        Ok(Self { writer, reader, wakes, directory: options.state_dir.clone() })
+        let (writer, reader) = Writer::start(opened, lock, options, wakes.clone(), Arc::clone(&condition))?;
+        Ok(Self { writer, reader, wakes, condition, directory: options.state_dir.clone() })
+    }
+
+    /// What went wrong with what is on the disk.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// The state directory.
@@ -137,11 +165,26 @@ impl Store {
     }
 }
 
+/// Brings what an earlier run has left in line with what is configured now.
+fn tidy(connection: &mut Connection, options: &StoreOptions) -> Result<(), StoreError> {
+    settle::settle(connection, &options.domains, options.max_events)?;
+    for tidied in [healing::forget_old(connection), rejected::trim(connection, options.rejected)] {
+        match tidied {
+            // What is old stays until there is room to let it go.
+            Err(error) if error.kind == StoreErrorKind::Full => {
+                tracing::warn!(%error, "what is too old is not deleted at this start");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 /// Takes the state directory for as long as the file is open; the lock goes with the process.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join(LOCK);
     let failed = |error: std::io::Error| StoreError::path("cannot lock the state directory", &path, &error);
-    let mut file = fs::OpenOptions::new()
+    let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
@@ -162,8 +205,18 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
     Ok(file)
+}
+
+/// Leaves this process's number for whoever finds the directory taken. On a full disk it is not left.
+fn sign(lock: &mut File, directory: &Path) -> Result<(), StoreError> {
+    match lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())) {
+        Err(error) => {
+            let error = StoreError::path("cannot write into the state directory", directory, &error);
+            if error.kind == StoreErrorKind::Full { Ok(()) } else { Err(error) }
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 #[cfg(test)]

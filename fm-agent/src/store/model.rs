@@ -336,13 +336,25 @@ pub struct Rejected {
     /// The domain whose controller it was.
     pub domain: Domain,
     /// The request.
-    pub request: Request,
+    pub request: Result<Request, Unreadable>,
     /// When it was refused.
     pub rejected_at: Timestamp,
     /// What the controller said.
     pub answer: String,
     /// Who asked for it.
     pub origin: Option<Origin>,
+}
+
+/// A request that was set aside because it cannot be read: what can be shown of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its place in the order.
+    pub seq: i64,
+    /// When it was taken, by what stands there.
+    pub taken_at: Timestamp,
+    /// The kind, the alarm id, the entity instance id and the alarm as they stand there; bytes that are no text are
+    /// shown as `U+FFFD`.
+    pub texts: [String; 4],
 }
 
 /// How many refused requests are kept, and for how long. The oldest go first.

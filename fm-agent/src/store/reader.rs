@@ -1,7 +1,7 @@
 //! Looking at the store beside the writer.
 //!
 //! Invariants: a read sees a committed state and holds nobody up; it runs on the blocking pool, never
-//! on a thread that serves sockets.
+//! on a thread that serves sockets. A look that meets damage has the writer repair it, and looks once more.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,28 +12,32 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
 use super::error::StoreError;
+use super::jobs::Repairs;
 use super::limits::Limits;
 use super::meter::Meter;
 use super::model::{Cleared, Held, Kept, Rejected, Request, Signed, Turn, Waiting, WaitingClearAll};
-use super::{healing, rejected, schema, signed, space, tables};
+use super::{healing, rejected, signed, space, tables};
 use crate::config::Domain;
 
 /// The way to look at the store.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    connection: Arc<Mutex<Connection>>,
+    slot: Slot,
+    repairs: Repairs,
     meter: Arc<Meter>,
     /// The database, and its WAL.
     files: Arc<[PathBuf; 2]>,
     limits: Limits,
 }
 
+/// The reading connection; none while the database is replaced.
+pub(super) type Slot = Arc<Mutex<Option<Connection>>>;
+
 impl Reader {
-    pub(super) fn open(path: &Path, meter: Arc<Meter>, limits: Limits) -> Result<Self, StoreError> {
+    pub(super) fn new(slot: Slot, repairs: Repairs, path: &Path, meter: Arc<Meter>, limits: Limits) -> Self {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        let files = Arc::new([path.to_owned(), wal.into()]);
-        Ok(Self { connection: Arc::new(Mutex::new(schema::open_reader(path)?)), meter, files, limits })
+        Self { slot, repairs, meter, files: Arc::new([path.to_owned(), wal.into()]), limits }
     }
 
     /// The store's numbers.
@@ -178,12 +182,30 @@ impl Reader {
 
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        look: impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        let connection = Arc::clone(&self.connection);
+        let look = Arc::new(look);
+        let seen = self.repairs.done();
+        match self.once(Arc::clone(&look)).await {
+            Err(error) if error.is_repairable() => {
+                self.repairs.ask(seen, error).await?;
+                self.once(look).await
+            }
+            looked => looked,
+        }
+    }
+
+    async fn once<T: Send + 'static>(
+        &self,
+        look: Arc<impl Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static>,
+    ) -> Result<T, StoreError> {
+        let slot = Arc::clone(&self.slot);
         task::spawn_blocking(move || {
             // A look that panicked changed nothing: the connection is as good as before.
-            look(&connection.lock().unwrap_or_else(PoisonError::into_inner))
+            match &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(connection) => look(connection),
+                None => Err(StoreError::closed()),
+            }
         })
         .await
         .unwrap_or_else(|_| Err(StoreError::stopped()))

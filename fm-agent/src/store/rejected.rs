@@ -3,10 +3,11 @@
 //! Runs inside the writer's transaction, the list aside.
 
 use fm_common::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
 
-use super::error::StoreError;
-use super::model::{KeepRejected, Rejected, Request};
+use super::error::{StoreError, StoreErrorKind};
+use super::model::{KeepRejected, Rejected, Request, Unreadable};
 use super::signed;
 use super::tables::{self, REQUEST_COLUMNS};
 use crate::config::Domain;
@@ -44,6 +45,11 @@ pub(super) fn trim(connection: &Connection, limit: KeepRejected) -> Result<(), S
     Ok(())
 }
 
+/// Forgets one, whatever it holds. Gives whether it was there.
+pub(super) fn forget(connection: &Connection, seq: i64) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("DELETE FROM rejected WHERE seq = ?1")?.execute([seq])? > 0)
+}
+
 /// A refused request that was taken away, with its domain and who asked for it, as it was kept.
 type Taken = (Domain, Request, Option<String>);
 
@@ -72,10 +78,37 @@ pub(super) fn list(connection: &Connection, after: i64, most: u32) -> Result<Vec
     let mut rows = statement.query(params![after, most])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let (domain, request) = tables::request(row)?;
+        let (domain, request) = match tables::request(row) {
+            Ok((domain, request)) => (domain, Ok(request)),
+            Err(error) if error.kind == StoreErrorKind::Unreadable => {
+                (tables::domain(&text(row, "domain")).unwrap_or(Domain::Platform), Err(shown(row)?))
+            }
+            Err(error) => return Err(error),
+        };
         let rejected_at = Timestamp::from_micros(row.get("rejected_at")?);
-        let origin = signed::read(row.get("origin")?)?;
-        found.push(Rejected { domain, request, rejected_at, answer: row.get("answer")?, origin });
+        let origin = match &request {
+            Ok(_) => signed::read(row.get("origin")?)?,
+            Err(_) => None,
+        };
+        found.push(Rejected { domain, request, rejected_at, answer: text(row, "answer"), origin });
     }
     Ok(found)
+}
+
+fn shown(row: &Row<'_>) -> Result<Unreadable, StoreError> {
+    Ok(Unreadable {
+        seq: row.get("seq")?,
+        taken_at: Timestamp::from_micros(row.get("taken_at").unwrap_or_default()),
+        texts: ["kind", "alarm_id", "entity", "alarm"].map(|name| text(row, name)),
+    })
+}
+
+/// What stands in a column, as a text.
+fn text(row: &Row<'_>, name: &str) -> String {
+    match row.get_ref(name) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        Ok(ValueRef::Integer(number)) => number.to_string(),
+        Ok(ValueRef::Real(number)) => number.to_string(),
+        Ok(ValueRef::Null) | Err(_) => String::new(),
+    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::{StoreError, StoreErrorKind};
 use super::limits::WAL_BYTES;
@@ -18,7 +18,7 @@ use super::space;
 use crate::config::Durability;
 
 /// One entry a version; never edit one that was released.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     -- Requests still to deliver, in the order in which they were taken.
     CREATE TABLE request (
@@ -143,7 +143,7 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE request ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
     UPDATE request SET rank = CASE json_extract(alarm, '$.severity')
             WHEN 'warning' THEN 1 WHEN 'minor' THEN 2 WHEN 'major' THEN 3 WHEN 'critical' THEN 4 ELSE 0
-        END WHERE kind = 'log';
+        END WHERE kind = 'log' AND json_valid(alarm);
     CREATE INDEX request_log ON request (rank, domain, seq) WHERE kind = 'log';
     CREATE INDEX request_same_clear_all ON request (domain, entity, rule, seq) WHERE kind = 'clear_all';
 
@@ -157,19 +157,20 @@ const MIGRATIONS: &[&str] = &[
     -- For filters on entities.
     CREATE INDEX alarm_by_entity ON alarm (entity);
 ",
+    "
+    -- Which database this is. The table is written with each request, so each log that holds requests says it.
+    INSERT INTO sqlite_sequence (name, seq) VALUES ('this database', random());
+",
 ];
+
+/// Marks a database as this application's: 'FMAG'.
+pub(super) const APPLICATION_ID: u32 = 0x464d_4147;
 
 /// How long the reader waits for the writer's short locks (a checkpoint, a schema change).
 const BUSY_TIMEOUT_MS: i64 = 2000;
 
-/// The newest version of the schema that this program knows.
-pub(super) fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
-}
-
-/// Opens the database for writing and brings its schema up to date.
+/// Opens an existing database for writing and brings its schema up to date.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
-    create(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
@@ -182,6 +183,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let prepared =
         Connection::open_with_flags(path, flags).map_err(StoreError::from).and_then(|connection| {
+            // What a look leaves behind is the writer's to put away.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             set(&connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
             set(&connection, "query_only", 1)?;
             set(&connection, "cache_size", -2048)?;
@@ -190,21 +193,85 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     prepared.map_err(|error| named(path, &error))
 }
 
+/// Opens a database without its log, and writes nothing.
+pub(super) fn open_alone(path: &Path) -> Result<Connection, StoreError> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        // Everything that could mean something in a URI is written as its number.
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push('%');
+            uri.push_str(&hex(*byte));
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let opened = Connection::open_with_flags(uri, flags).map_err(StoreError::from).and_then(|connection| {
+        check_owner(&connection)?;
+        Ok(connection)
+    });
+    opened.map_err(|error| named(path, &error))
+}
+
+fn hex(byte: u8) -> String {
+    format!("{byte:02X}")
+}
+
+/// The number that tells this database from others; those of early schemas have none.
+pub(super) fn identity(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'this database'";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
+}
+
+/// Makes a database of this schema at a path of an empty file, to be filled and closed before it is used: it has
+/// no log, and is not flushed.
+pub(super) fn build(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| named(path, &error.into()))?;
+    space::prepare_empty(&connection)?;
+    connection.pragma_update(None, "journal_mode", "off")?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    migrate(&mut connection, 0)?;
+    Ok(connection)
+}
+
+/// Closes a database as it is: its log stays.
+pub(super) fn close_untouched(connection: Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// Refuses a schema that this program does not know yet.
+pub(super) fn refuse_newer(path: &Path, applied: i64) -> Result<(), StoreError> {
+    if knows(applied) {
+        return Ok(());
+    }
+    let reason = format!(
+        "{}: the schema has version {applied}, this program knows {}: it was written by a newer fm-agent; \
+         install that one again, or move the state directory away",
+        path.display(),
+        known()
+    );
+    Err(StoreError::new(StoreErrorKind::Newer, reason))
+}
+
+/// Whether this program knows the schema of this version.
+pub(super) fn knows(version: i64) -> bool {
+    version <= known()
+}
+
+/// The newest version of the schema that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), StoreError> {
     set(connection, "busy_timeout", BUSY_TIMEOUT_MS)?;
-    // Closing would write the WAL into the database, and a newer agent's files are not this one's to touch.
-    let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    connection.set_db_config(no_checkpoint, true)?;
+    check_owner(connection)?;
     let applied: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = known();
-    if applied > known {
-        let reason = format!(
-            "the schema has version {applied}, this program knows {known}: it was written by a newer fm-agent; \
-             install that one again, or move the state directory away"
-        );
-        return Err(StoreError::new(StoreErrorKind::Newer, reason));
-    }
-    connection.set_db_config(no_checkpoint, false)?;
     space::prepare_empty(connection)?;
     set(connection, "journal_mode", "wal".to_owned())?;
     // FULL flushes the WAL at each commit; NORMAL only at checkpoints, so a commit survives the
@@ -218,14 +285,40 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     set(connection, "temp_store", 2)?;
     // A WAL that grew under a backlog gives its space back at the next checkpoint.
     set(connection, "journal_size_limit", i64::try_from(WAL_BYTES).unwrap_or(i64::MAX))?;
+    migrate(connection, applied)?;
+    space::prepare(connection)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// A database that others made is none of this application's, whatever its version says.
+fn check_owner(connection: &Connection) -> Result<(), StoreError> {
+    let tables: i64 =
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
+    let ours: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('request', 'settled')",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables == 0 || ours == 2 {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::Damaged,
+        "it is a database of something else: the store's tables are not in it",
+    ))
+}
+
+/// Applies the migrations after the first `applied`.
+fn migrate(connection: &mut Connection, applied: i64) -> Result<(), StoreError> {
     for (index, migration) in (1i64..).zip(MIGRATIONS).filter(|(index, _)| *index > applied) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", index)?;
         transaction.commit()?;
     }
-    space::prepare(connection)?;
-    connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 
@@ -239,18 +332,6 @@ pub(super) fn set(connection: &Connection, pragma: &str, wanted: impl Into<Value
     }
     let reason = format!("store: PRAGMA {pragma} is {found:?}, needed is {wanted:?}");
     Err(StoreError::new(StoreErrorKind::Io, reason))
-}
-
-/// Makes the file if it is missing, for this user only; SQLite gives the files beside it the same mode.
-fn create(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|error| StoreError::path("cannot make the database", path, &error))
 }
 
 fn named(path: &Path, error: &StoreError) -> StoreError {

@@ -120,6 +120,11 @@ fn truncate_wal(connection: &Connection) -> Result<bool, StoreError> {
     Ok(busy? == 0)
 }
 
+/// Gives up the reserve that an earlier run has left, for a start that has no other room; whether there was one.
+pub(super) fn give_up_reserve(directory: &Path) -> bool {
+    fs::remove_file(directory.join(RESERVE)).is_ok()
+}
+
 /// Space on the disk that is kept for when there is no other.
 #[derive(Debug)]
 pub(super) struct Reserve {

@@ -416,7 +416,7 @@ fn rule(name: &str) -> Result<EntityMatch, StoreError> {
 
 fn damaged(what: &str, found: &str) -> StoreError {
     StoreError::new(
-        StoreErrorKind::Damaged,
+        StoreErrorKind::Unreadable,
         format!("store: {what} is '{found}', which this program does not know"),
     )
 }

@@ -9,7 +9,10 @@ mod healing;
 mod measure;
 mod model;
 mod property;
+mod recovery;
+mod recovery_log;
 mod reports;
+mod schemas;
 mod settling;
 
 use std::path::Path;

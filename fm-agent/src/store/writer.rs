@@ -22,13 +22,18 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::apply::Apply;
-use super::bounds::{Bounds, Held};
+use super::bounds::Bounds;
 use super::error::{StoreError, StoreErrorKind};
+use super::jobs::{Job, Repairs, Submitted, Work};
+use super::limits::Limits;
 use super::meter::{Meter, Teller};
 use super::model::{Batch, Finding, KeepRejected, Outcome, Report};
+use super::reader::Reader;
+use super::recover::Opened;
+use super::repair::Repairer;
 use super::space::{Reserve, Tidy};
 use super::tokens::Tokens;
-use super::{StoreOptions, deliveries, healing, schema};
+use super::{Condition, DATABASE, StoreOptions, deliveries, healing, schema};
 use crate::config::Domain;
 use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
@@ -38,54 +43,6 @@ const QUEUE: usize = 4096;
 /// Requests of one transaction at most: it bounds how long the first of them waits for the last.
 const MOST_IN_ONE_COMMIT: usize = 1024;
 
-type Reply = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
-
-struct Job {
-    work: Work,
-    reply: Reply,
-}
-
-enum Work {
-    Batch(Batch),
-    Report(Report),
-    Heal(Domain, Vec<Finding>),
-    Flush,
-    Stop,
-}
-
-impl Work {
-    /// What it is held to; reports are held to nothing, for they make room.
-    fn held(&self) -> Option<Held> {
-        match self {
-            Self::Batch(batch) if batch.ops.iter().all(|op| !op.raises_or_logs()) => Some(Held::ToClears),
-            Self::Batch(_) => Some(Held::ToSets),
-            Self::Heal(..) => Some(Held::ToClears),
-            Self::Report(_) | Self::Flush | Self::Stop => None,
-        }
-    }
-
-    /// How many requests it may add.
-    fn changes(&self) -> u64 {
-        match self {
-            Self::Batch(batch) => batch.ops.len() as u64,
-            Self::Heal(_, findings) => findings.len() as u64,
-            Self::Report(_) | Self::Flush | Self::Stop => 0,
-        }
-    }
-
-    /// Whether the last room on the disk is for it.
-    fn is_essential(&self) -> bool {
-        self.held() != Some(Held::ToSets)
-    }
-}
-
-impl Job {
-    /// A caller that has gone is no error: what it asked for is done, or is not.
-    fn answer(self, result: Result<Vec<Outcome>, StoreError>) {
-        let _gone = self.reply.send(result);
-    }
-}
-
 /// The way to change the store. Dropping the last one commits what was submitted and waits for that.
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -94,42 +51,36 @@ pub struct Writer {
     _thread: Arc<Joined>,
 }
 
-/// A change that has its place in the order and waits for its commit.
-#[derive(Debug)]
-pub struct Submitted(oneshot::Receiver<Result<Vec<Outcome>, StoreError>>);
-
-impl Submitted {
-    /// Waits for the commit.
-    pub async fn committed(self) -> Result<Vec<Outcome>, StoreError> {
-        self.0.await.unwrap_or_else(|_| Err(StoreError::stopped()))
-    }
-}
-
 impl Writer {
     pub(super) fn start(
-        connection: Connection,
+        opened: Opened,
         lock: File,
-        here: BTreeSet<Domain>,
         options: &StoreOptions,
         wakes: BTreeMap<Domain, Arc<Notify>>,
-        meter: Arc<Meter>,
-    ) -> Result<Self, StoreError> {
+        condition: Arc<Condition>,
+    ) -> Result<(Self, Reader), StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let here = options.domains.iter().filter(|(_, here)| **here).map(|(domain, _)| *domain).collect();
+        let (connection, meter) = (opened.connection, Arc::new(Meter::default()));
         let bounds = Bounds::load(&connection, &options.limits)?;
         let reserve = Reserve::new(&options.state_dir)?;
-        let wal_pages = reserve.wal_pages(bounds.page_size());
-        schema::set(&connection, "wal_autocheckpoint", i64::try_from(wal_pages).unwrap_or(i64::MAX))?;
         meter.publish(&bounds.counts);
         meter.set_disk_full(!reserve.is_held());
+        let repairs = Repairs::of(&jobs);
+        let repairer = Repairer::new(options, condition, repairs.clone(), opened.checked)?;
+        let path = options.state_dir.join(DATABASE);
+        let reader = Reader::new(repairer.slot(), repairs, &path, Arc::clone(&meter), options.limits);
         let thread = Thread {
             tokens: Tokens::load(&connection)?,
             reserve,
             connection,
+            repairer,
             lock,
             queue,
             here,
             max_events: options.max_events,
             rejected: options.rejected,
+            limits: options.limits,
             wakes,
             bounds,
             meter,
@@ -137,6 +88,7 @@ impl Writer {
             tidy: Tidy::default(),
             metrics: Arc::clone(&options.metrics),
         };
+        thread.configure()?;
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -145,7 +97,7 @@ impl Writer {
             .name("fm-store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(failed)?;
-        Ok(Self { jobs, _thread: Arc::new(Joined(Some(thread))) })
+        Ok((Self { jobs, _thread: Arc::new(Joined(Some(thread))) }, reader))
     }
 
     /// Puts a batch in its place in the order. Waits only while the queue is full.
@@ -204,11 +156,13 @@ impl Drop for Joined {
 
 struct Thread {
     connection: Connection,
+    repairer: Repairer,
     lock: File,
     queue: mpsc::Receiver<Job>,
     here: BTreeSet<Domain>,
     max_events: u32,
     rejected: KeepRejected,
+    limits: Limits,
     wakes: BTreeMap<Domain, Arc<Notify>>,
     tokens: Tokens,
     bounds: Bounds,
@@ -220,6 +174,12 @@ struct Thread {
 }
 
 impl Thread {
+    /// Lets the WAL grow no further than the reserve has room for.
+    fn configure(&self) -> Result<(), StoreError> {
+        let wal_pages = self.reserve.wal_pages(self.bounds.page_size());
+        schema::set(&self.connection, "wal_autocheckpoint", i64::try_from(wal_pages).unwrap_or(i64::MAX))
+    }
+
     fn run(mut self) {
         let mut stops = Vec::new();
         while stops.is_empty()
@@ -228,16 +188,20 @@ impl Thread {
             let mut jobs = Vec::new();
             let mut next = Some(first);
             while let Some(job) = next {
-                if matches!(job.work, Work::Stop) {
-                    stops.push(job);
-                } else {
-                    jobs.push(job);
+                match &job.work {
+                    Work::Stop => stops.push(job),
+                    Work::Repair(seen, error) => {
+                        let repaired = self.repair(*seen, &error.clone());
+                        job.answer(repaired.map(|()| Vec::new()));
+                    }
+                    _ => jobs.push(job),
                 }
                 next = if jobs.len() < MOST_IN_ONE_COMMIT { self.queue.try_recv().ok() } else { None };
             }
             let failed = self.commit(jobs);
             self.teller.tell(&self.meter, failed.as_ref(), Instant::now());
         }
+        drop(self.repairer);
         let closed = close(self.connection);
         if let Err(error) = &closed {
             tracing::warn!(%error, "the store did not close cleanly; nothing is lost");
@@ -306,11 +270,48 @@ impl Thread {
         }
     }
 
-    fn commit_all(&mut self, mut jobs: Vec<Job>) -> Option<StoreError> {
+    /// Commits; damage is repaired first, once, and everything tried again.
+    fn commit_all(&mut self, jobs: Vec<Job>) -> Option<StoreError> {
+        let seen = self.repairer.done();
+        let (jobs, error) = match self.try_commit(jobs, true) {
+            Ok(failed) => return failed,
+            Err(damaged) => damaged,
+        };
+        if let Err(failed) = self.repair(seen, &error) {
+            self.refuse(jobs, &failed);
+            return Some(failed);
+        }
+        match self.try_commit(jobs, false) {
+            Ok(failed) => failed,
+            Err((jobs, error)) => {
+                self.refuse(jobs, &error);
+                Some(error)
+            }
+        }
+    }
+
+    /// Has damage repaired that was seen when `seen` repairs had been done.
+    fn repair(&mut self, seen: u64, error: &StoreError) -> Result<(), StoreError> {
+        self.repairer.repair(&mut self.connection, seen, error)?;
+        self.tokens = Tokens::load(&self.connection)?;
+        self.bounds = Bounds::load(&self.connection, &self.limits)?;
+        self.meter.publish(&self.bounds.counts);
+        self.configure()?;
+        // Whoever delivers finds requests where there were none.
+        self.wakes.values().for_each(|wake| wake.notify_one());
+        Ok(())
+    }
+
+    /// Commits and answers; gives the last failure, or what damage was met, and the jobs that wait for its repair.
+    fn try_commit(
+        &mut self,
+        mut jobs: Vec<Job>,
+        repairs: bool,
+    ) -> Result<Option<StoreError>, (Vec<Job>, StoreError)> {
         let mut woken = BTreeSet::new();
-        let begun = Instant::now();
         let counts = self.bounds.counts;
-        let error = match self.transaction(&jobs, &mut woken) {
+        let begun = Instant::now();
+        let error = match self.transaction(&jobs, &mut woken, repairs) {
             Ok(results) => {
                 self.metrics.committed(jobs.len(), begun.elapsed());
                 self.tokens.keep_new();
@@ -324,26 +325,29 @@ impl Thread {
                     }
                     job.answer(result);
                 }
-                return None;
+                return Ok(None);
             }
             Err(error) => error,
         };
         self.tokens.forget_new();
         self.bounds.counts = counts;
+        if repairs && error.is_repairable() {
+            return Err((jobs, error));
+        }
         if error.kind == StoreErrorKind::Full {
             if jobs.iter().any(|job| job.work.is_essential()) && self.reserve.let_go() {
                 self.meter.set_disk_full(true);
-                return self.commit_essential(jobs);
+                return Ok(self.commit_essential(jobs));
             }
             if jobs.len() > 1 {
                 // Some of them may fit.
                 let rest = jobs.split_off(jobs.len() / 2);
                 let failed = self.commit_all(jobs);
-                return self.commit_all(rest).or(failed);
+                return Ok(self.commit_all(rest).or(failed));
             }
         }
         self.refuse(jobs, &error);
-        Some(error)
+        Ok(Some(error))
     }
 
     /// One transaction; a result each, or the reason why nothing of it is kept.
@@ -351,7 +355,11 @@ impl Thread {
         &mut self,
         jobs: &[Job],
         woken: &mut BTreeSet<Domain>,
+        repairs: bool,
     ) -> Result<Vec<Result<Vec<Outcome>, StoreError>>, StoreError> {
+        if let Some(error) = self.repairer.closed() {
+            return Err(error.clone());
+        }
         let Self { connection, bounds, tokens, here, max_events, rejected, .. } = self;
         let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changes =
@@ -363,6 +371,13 @@ impl Thread {
             // A savepoint after that would open, and commit, a transaction of its own.
             if transaction.is_autocommit() {
                 return Err(applied.err().unwrap_or_else(lost));
+            }
+            // Nothing overtakes a request that is tried again: all are.
+            if let Err(error) = &applied
+                && repairs
+                && error.is_repairable()
+            {
+                return Err(error.clone());
             }
             results.push(applied);
         }
@@ -451,7 +466,7 @@ fn work(
             return Ok((Vec::new(), None));
         }
         Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),
-        Work::Flush | Work::Stop => return Ok((Vec::new(), None)),
+        Work::Flush | Work::Stop | Work::Repair(..) => return Ok((Vec::new(), None)),
     };
     if tokens.knows(batch.token) {
         return Ok((apply.taken(batch)?, None));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 
-use super::super::{StoreErrorKind, Submitted, lock, schema};
+use super::super::{Condition, StoreErrorKind, Submitted, lock, recover};
 use super::*;
 
 /// The commits in the WAL. It counts from the last checkpoint, which a test's few pages do not reach.
@@ -169,10 +170,12 @@ fn small(pages: i64) -> Bed {
     let directory = TempDir::new().unwrap();
     let options = options(directory.path(), &[(Platform, false), (Openstack, false)]);
     let held = lock(directory.path()).unwrap();
-    let connection = schema::open(&directory.path().join("fm-agent.db"), options.durability).unwrap();
+    let path = directory.path().join("fm-agent.db");
+    let opened = recover::open(&path, options.durability, &Condition::default()).unwrap();
+    let connection = &opened.connection;
     let now: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     connection.pragma_update(None, "max_page_count", now + pages).unwrap();
-    let store = Some(Store::start(&options, connection, held).unwrap());
+    let store = Some(Store::start(&options, opened, held, Arc::default()).unwrap());
     Bed { directory, options, store }
 }
 

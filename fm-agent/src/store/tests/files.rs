@@ -94,51 +94,12 @@ async fn the_directory_is_held_as_long_as_there_is_a_writer() {
     bed.reopen();
 }
 
-#[tokio::test]
-async fn a_newer_schema_is_refused_and_nothing_touched() {
-    let bed = Bed::delivering();
-    bed.one(raise(Platform, &alarm("1", "hot"))).await;
-    let database = bed.database();
-    database.pragma_update(None, "user_version", 99).unwrap();
-    // As a newer agent leaves it when it is killed: its last commits are in the WAL only.
-    let killed = TempDir::new().unwrap();
-    let files = ["fm-agent.db", "fm-agent.db-wal"];
-    for file in files {
-        fs::copy(bed.directory.path().join(file), killed.path().join(file)).unwrap();
-    }
-    let bytes = || files.map(|file| fs::read(killed.path().join(file)).unwrap());
-    let before = bytes();
-    let error = Store::open(&options(killed.path(), &[(Platform, false)])).unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::Newer);
-    let text = error.to_string();
-    assert!(text.contains("99") && text.contains(killed.path().to_str().unwrap()), "{text}");
-    assert!(before == bytes(), "the files have changed");
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("fm-agent.db");
-    fs::write(&path, "a text, and no database".repeat(300)).unwrap();
-    let error = Store::open(&options(directory.path(), &[(Platform, true)])).unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::Damaged);
-    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-}
-
-#[tokio::test]
-async fn an_alarm_that_cannot_be_read_is_damage_and_not_silence() {
-    let bed = Bed::delivering();
-    bed.one(raise(Platform, &alarm("1", "hot"))).await;
-    bed.database().execute("UPDATE request SET alarm = '{'", []).unwrap();
-    let error = bed.store().reader.waiting(Platform, 0, 1).await.unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::Damaged);
-}
-
 #[test]
 fn the_pragmas_are_in_force() {
     for (durability, synchronous) in [(Durability::Power, 2), (Durability::Process, 1)] {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("fm-agent.db");
+        drop(Store::open(&StoreOptions { durability, ..options(directory.path(), &[]) }).unwrap());
         let connection = schema::open(&path, durability).unwrap();
         let number = |connection: &Connection, pragma: &str| -> i64 {
             connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()

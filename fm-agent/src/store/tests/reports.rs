@@ -297,7 +297,7 @@ async fn refused_requests_are_kept_for_a_while() {
     }
     let ids = async |bed: &Bed| -> Vec<String> {
         let kept = bed.store().reader.rejected(0, 10).await.unwrap();
-        kept.iter().map(|rejected| short(&rejected.request.kind)).collect()
+        kept.iter().map(|rejected| short(&rejected.request.as_ref().unwrap().kind)).collect()
     };
     assert_eq!(ids(&bed).await, ["raise 1 hot", "raise 2 hot"]);
     let days_ago = |days: i64| Timestamp::now().as_micros() - days * 24 * 60 * 60 * 1_000_000;
