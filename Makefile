@@ -3,7 +3,7 @@ XTASK := cargo run --locked --package xtask --
 # Measured is what is shipped, so what measures is built the same way.
 BENCH := cargo run --release --quiet --locked --package fm-bench --
 
-.PHONY: help build demo test simulate soak powercut fuzz delivery-rate bench bench-compare bench-publish bench-functions instructions instructions-update package lint fmt gen clean
+.PHONY: help build demo test simulate soak powercut fuzz delivery-rate bench bench-compare bench-publish bench-functions instructions instructions-update package debian lint fmt gen clean
 
 help: ## list the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -50,8 +50,11 @@ instructions: ## count the instructions of a set; fails when they have grown
 instructions-update: ## write the counted instructions down as the new ones
 	@$(BENCH) instructions --update
 
-package: ## build the Debian packages into target/package
+package: ## build the Debian packages into target/package, with what lintian says
 	@$(XTASK) package
+
+debian: ## build the packages; install, use, upgrade, remove them in a Debian of their own (root)
+	@$(XTASK) debian
 
 lint: ## check formats, lints, types, lengths, generated files and dependencies
 	@$(XTASK) lint

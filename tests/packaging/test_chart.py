@@ -13,10 +13,12 @@ import helm
 import jsonschema
 import kubernetes_validate
 import pytest
+import tomllib
 import values
 import yaml
 
 KUBERNETES = ["1.25", "1.35"]
+MIB = 1024 * 1024
 SCHEMA = json.loads((helm.CHART / "values.schema.json").read_text())
 DEFAULTS = yaml.safe_load((helm.CHART / "values.yaml").read_text())
 # Kinds that Kubernetes itself does not know, as the Prometheus operator describes them.
@@ -123,6 +125,7 @@ def test_defaults_are_all_in_the_schema_and_the_schema_is_sound() -> None:
         ("agent.durabilty", "power"),
         ("agent.durability", "often"),
         ("agent.shutdownGraceMs", 0),
+        ("agent.bufferedBytes", 1048576),
         ("platform.backend", "rest"),
         ("platform.maxInFlight", 65),
         ("platform.fmRestApi.endpoint", "ftp://controller"),
@@ -230,6 +233,17 @@ def test_the_pod_has_no_more_rights_than_it_needs(objects: list[dict[str, Any]])
     assert pod["terminationGracePeriodSeconds"] > DEFAULTS["agent"]["shutdownGraceMs"] / 1000
     paths = {volume["name"]: volume["hostPath"] for volume in pod["volumes"] if "hostPath" in volume}
     assert {path["type"] for path in paths.values()} == {"DirectoryOrCreate"} and set(paths) == {"socket", "state"}
+
+
+def test_callers_cannot_have_the_agent_killed(tmp_path: Path) -> None:
+    objects = helm.render({}, tmp_path)
+    (agent,) = helm.one(objects, "DaemonSet")["spec"]["template"]["spec"]["containers"]
+    limits = tomllib.loads(helm.one(objects, "ConfigMap")["data"]["fm-agent.toml"])["limits"]
+    allowed = agent["resources"]["limits"]["memory"]
+    assert allowed.endswith("Mi")
+    # What the agent's own tests let it take under hostile callers, and a million requests that wait.
+    assert int(allowed[:-2]) * MIB >= 2 * limits["buffered_bytes"] + 64 * MIB + 50 * MIB
+    assert limits["buffered_bytes_per_user"] * 2 == limits["buffered_bytes"] == DEFAULTS["agent"]["bufferedBytes"]
 
 
 def test_the_network_policy_lets_out_to_what_is_configured(tmp_path: Path) -> None:

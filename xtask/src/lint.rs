@@ -83,7 +83,7 @@ fn python_sources(root: &Path) -> anyhow::Result<()> {
     let mut ruff = tools::python_command(&interpreter, &package);
     tools::run(ruff.current_dir(root).args(["-m", "ruff", "check", "--no-cache", "--quiet", "."]))?;
     let cache = root.join("target/mypy");
-    for directory in ["tests/demo", "tests/monitoring", "tests/python", "tests/soak"] {
+    for directory in ["tests/debian", "tests/demo", "tests/monitoring", "tests/python", "tests/soak"] {
         // In its own directory, for its modules import each other by name.
         let mut mypy = tools::python_command(&interpreter, &package);
         mypy.current_dir(root.join(directory)).args(["-m", "mypy", "--strict", "."]);

@@ -66,8 +66,11 @@ enum Chore {
     Test,
     /// Run the tests that need a real Keystone: a part of `test`.
     Keystone,
-    /// Run the tests of the container image and the Helm chart: a part of `test`.
+    /// Run the tests of the container image, the Helm chart and the units: a part of `test`.
     Packaging,
+    /// Build the Debian packages, install, use, upgrade and remove them in a system of their own (only root can): a
+    /// part of `test`.
+    Debian,
     /// Feed the readers of foreign bytes with bytes that nobody thought of: a part of `test`.
     Fuzz {
         /// For how long, each target.
@@ -143,6 +146,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Test => test::all(root)?,
         Chore::Keystone => test::keystone(root)?,
         Chore::Packaging => test::packaging(root)?,
+        Chore::Debian => test::debian(root)?,
         Chore::Fuzz { seconds, target } => fuzz::run(root, seconds, target.as_deref())?,
         Chore::Soak { release } => soak::run(root, release)?,
         Chore::Monitoring => test::monitoring(root)?,

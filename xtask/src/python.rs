@@ -35,6 +35,26 @@ pub(crate) fn lay_out(root: &Path, release: bool, into: &Path) -> anyhow::Result
     into.canonicalize().with_context(|| into.display().to_string())
 }
 
+/// Puts a description beside a package that was laid out, by which `importlib.metadata` knows its version.
+pub(crate) fn describe(directory: &Path) -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    let description = directory.join(format!("fm_api-{version}.dist-info"));
+    fs::create_dir_all(&description).with_context(|| format!("creating {}", description.display()))?;
+    let metadata = format!(
+        "Metadata-Version: 2.1\n\
+         Name: fm-api\n\
+         Version: {version}\n\
+         Summary: Raises, clears and looks up alarms through the node's fault management agent\n\
+         License: Apache-2.0\n\
+         Requires-Python: >=3.9\n"
+    );
+    for (name, text) in [("METADATA", metadata.as_str()), ("top_level.txt", "fm_api\nfm_core\n")] {
+        let file = description.join(name);
+        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
 fn copy_package(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {

@@ -2,13 +2,15 @@
 //!
 //! Invariant: each suite runs whole, whatever became of the others.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::steps::Steps;
-use crate::{demo, fuzz, generate, prometheus, python, soak, tools};
+use crate::{demo, fuzz, generate, package, prometheus, python, soak, tools};
 
 /// For how long each fuzz target runs as a test: what it finds slowly is for longer runs.
 const FUZZ_SECONDS: u32 = 30;
@@ -41,6 +43,10 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<()> {
     }
     steps.run("fuzzing", || fuzz::run(root, FUZZ_SECONDS, None))?;
     steps.run("packaging", || packaging(root))?;
+    match no_debian() {
+        None => steps.run("Debian packages", || debian(root))?,
+        Some(why) => steps.leave_out("Debian packages", why)?,
+    }
     steps.run("soak", || soak::run(root, false))?;
     steps.run("monitoring", || monitoring(root))?;
     steps.run("instructions", || tools::run(&mut tools::cargo(root, &INSTRUCTIONS)))?;
@@ -87,6 +93,33 @@ pub(crate) fn delivery_rate(root: &Path, alarms: u32, rounds: u32) -> anyhow::Re
 pub(crate) fn packaging(root: &Path) -> anyhow::Result<()> {
     let interpreter = tools::virtual_environment(root, &tools::PACKAGING)?;
     tools::run(&mut pytest_with(root, &interpreter, "tests/packaging")?)
+}
+
+/// Builds the Debian packages and runs their tests, which install them in a system of their own.
+///
+/// # Errors
+/// This machine cannot do it, a package cannot be built or has faults, or a test failed.
+pub(crate) fn debian(root: &Path) -> anyhow::Result<()> {
+    if let Some(why) = no_debian() {
+        bail!("the packages cannot be tested: {why}");
+    }
+    let packages = package::build(root)?;
+    tools::run(pytest_command(root, "tests/debian")?.env("FM_TEST_PACKAGES", packages))
+}
+
+/// Why the packages cannot be tested on this machine, if so: they are for Debian, and a system of their own takes
+/// mounts and users.
+fn no_debian() -> Option<&'static str> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    // The directory belongs to whom this process runs as.
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if !release.lines().any(|line| line == "ID=debian") {
+        Some("this machine is no Debian")
+    } else if !is_root {
+        Some("they are installed in a system of their own, which only root can make")
+    } else {
+        None
+    }
 }
 
 /// Runs the Python tests of a directory against the built programs and the laid-out package.

@@ -35,7 +35,7 @@ pub(crate) const KEYSTONE: Environment = Environment {
 pub(crate) const PACKAGING: Environment = Environment {
     directory: "target/packaging/venv",
     requirements: &["tests/packaging/requirements.txt"],
-    oldest_python: (3, 10),
+    oldest_python: (3, 11),
 };
 
 /// Installed where the machine has none. It needs minutes to build.
@@ -66,6 +66,12 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 pub(crate) fn answers(command: &mut Command) -> bool {
     let quiet = command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Whether there is a program of this name: for those that answer no question for their version.
+pub(crate) fn on_path(program: &str) -> bool {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&places).any(|place| place.join(program).is_file())
 }
 
 /// Builds programs of the workspace and returns where cargo put them, in the order asked for.
@@ -209,5 +215,6 @@ mod tests {
     fn a_missing_program_does_not_answer() {
         assert!(answers(&mut Command::new("cargo")));
         assert!(!answers(&mut Command::new("/nowhere/cargo")));
+        assert!(on_path("sh") && !on_path("no-such-program"));
     }
 }

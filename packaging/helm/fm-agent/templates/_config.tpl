@@ -12,6 +12,10 @@ shutdown_grace_ms = {{ .shutdownGraceMs | int64 }}
 max_connections = {{ .maxConnections | int64 }}
 max_rejected = {{ .maxRejected | int64 }}
 rejected_days = {{ .rejectedDays | int64 }}
+
+[limits]
+buffered_bytes = {{ .bufferedBytes | int64 }}
+buffered_bytes_per_user = {{ div (.bufferedBytes | int64) 2 }}
 {{- end }}
 {{- if .Values.metrics.enabled }}
 
