@@ -3,6 +3,9 @@
 //! Invariants:
 //! - Configuration is complete before anything is opened; the store is open before the socket is bound;
 //!   the socket is bound before the agent says that it is ready.
+//! - A new configuration is taken at SIGHUP: what is wrong with it is told, and changes nothing; a good one is
+//!   served by parts made anew, while callers wait in the sockets. What the sockets and the store are called stays
+//!   until a restart.
 //! - A stop takes no new requests, answers those that have begun, lets deliveries that are under way end,
 //!   and closes the store, all within the grace period. What waits stays on disk.
 //! - No part ends unnoticed: the agent is whole, or it ends with an error.
@@ -10,15 +13,15 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use fm_common::paths;
 use nix::unistd::geteuid;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{self, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -30,12 +33,20 @@ use crate::caller::Door;
 use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::failpoint::{self, Moment};
-use crate::listener::{Listener, Shares, SocketFile, bind};
+use crate::listener::{Listener, Shares};
 use crate::metrics::{Metrics, Scraped, Server};
 use crate::passing::Passing;
 use crate::route::Router;
 use crate::service::{Border, Service};
+use crate::sockets::Sockets;
 use crate::store::{KeepRejected, Limits, Store, StoreOptions};
+use crate::systemd::{self, Handed};
+
+/// How long deliveries that are under way when a new configuration is taken may take: callers wait meanwhile.
+const RELOAD_GRACE: Duration = Duration::from_millis(500);
+
+const PART_ENDED: &str =
+    "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost";
 
 /// Where the agent's socket and state are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +62,9 @@ pub struct Places {
 }
 
 impl Places {
-    /// As configured, else as the environment and the user say: root is the node's agent, an ordinary
-    /// user runs one of their own.
+    /// As configured, else as the environment and the user say: root is the node's agent, and so is a service
+    /// with directories of the service manager's (`RUNTIME_DIRECTORY`, `STATE_DIRECTORY`); an ordinary user
+    /// runs one of their own.
     ///
     /// # Errors
     /// An ordinary user without `XDG_RUNTIME_DIR` and without configured paths.
@@ -62,10 +74,15 @@ impl Places {
         variable: impl Fn(&str) -> Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let named = config.socket.clone().or_else(|| variable(paths::SOCKET_VARIABLE));
-        let socket = match (named, is_root) {
-            (Some(path), _) => path,
-            (None, true) => PathBuf::from(paths::SYSTEM_SOCKET),
-            (None, false) => match variable("XDG_RUNTIME_DIR") {
+        // A service of the node that runs as a user of its own has directories that the service manager made.
+        let service = |name| variable(name).filter(|_| !is_root);
+        let runtime_dir = service("RUNTIME_DIRECTORY");
+        let everybody = is_root || runtime_dir.is_some();
+        let socket = match (named, is_root, runtime_dir) {
+            (Some(path), ..) => path,
+            (None, true, _) => PathBuf::from(paths::SYSTEM_SOCKET),
+            (None, false, Some(directory)) => directory.join("fm-agent.sock"),
+            (None, false, None) => match variable("XDG_RUNTIME_DIR") {
                 Some(directory) => paths::user_socket(&directory),
                 None => {
                     bail!("no place for the socket: set XDG_RUNTIME_DIR, FM_AGENT_SOCKET or agent.socket")
@@ -74,10 +91,11 @@ impl Places {
         };
         let admin_named = config.admin_socket.clone().or_else(|| variable(paths::ADMIN_SOCKET_VARIABLE));
         let admin_socket = admin_named.unwrap_or_else(|| paths::admin_socket(&socket));
-        let state_dir = match (config.state_dir.clone(), is_root) {
-            (Some(path), _) => path,
-            (None, true) => PathBuf::from(paths::SYSTEM_STATE_DIR),
-            (None, false) => {
+        let state_dir = match (config.state_dir.clone(), is_root, service("STATE_DIRECTORY")) {
+            (Some(path), ..) => path,
+            (None, true, _) => PathBuf::from(paths::SYSTEM_STATE_DIR),
+            (None, false, Some(directory)) => directory,
+            (None, false, None) => {
                 let home = || variable("HOME").map(|home| home.join(".local").join("state"));
                 match variable("XDG_STATE_HOME").or_else(home) {
                     Some(directory) => paths::user_state_dir(&directory),
@@ -85,55 +103,154 @@ impl Places {
                 }
             }
         };
-        Ok(Self { socket, admin_socket, state_dir, everybody: is_root })
+        Ok(Self { socket, admin_socket, state_dir, everybody })
     }
 }
 
-/// Runs the agent until `stop`; `hurry` cuts the grace period short.
+/// Reads the configuration anew.
+pub type ReadAgain = Box<dyn Fn() -> anyhow::Result<Config> + Send + Sync>;
+
+/// What tells the agent to end.
+#[derive(Debug, Clone, Default)]
+pub struct Ending {
+    /// It stops.
+    pub stop: CancellationToken,
+    /// The grace period of the stop is cut short.
+    pub hurry: CancellationToken,
+}
+
+/// Runs the agent until it is told to stop, with the configurations that it is given in the meantime.
 ///
 /// # Errors
 /// What keeps it from starting, or from closing its store.
-pub async fn run(config: Config, stop: CancellationToken, hurry: CancellationToken) -> anyhow::Result<()> {
-    let is_root = geteuid().is_root();
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let places = Places::new(&config.agent, is_root, variable)?;
-    let links = links(&config)?;
-    serve(&config, &places, links, stop, hurry).await
-}
-
-/// Serves callers and delivers over these links until `stop`, or until a part of the agent has ended by
-/// itself: then it ends as a whole, with an error, and whoever started it starts it again.
-async fn serve(
-    config: &Config,
-    places: &Places,
-    links: BTreeMap<Domain, Link>,
-    stop: CancellationToken,
-    hurry: CancellationToken,
+pub async fn run(
+    config: Config,
+    handed: Handed,
+    read_again: ReadAgain,
+    ending: Ending,
 ) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
-    let store = Arc::new(Store::open(&store_options(config, places, &links, &metrics))?);
+    let mut sockets = Sockets::new(handed);
+    let mut again = Again::new(read_again)?;
+    let mut setup = Setup::new(config).await?;
+    let mut before: Option<Setup> = None;
+    loop {
+        let mut is_ready = false;
+        match serve(&setup, &mut sockets, &metrics, &mut again, &ending, &mut is_ready).await {
+            Ok(End::Stopped) => return Ok(()),
+            Ok(End::Again(next)) => before = Some(std::mem::replace(&mut setup, *next)),
+            Err(error) => {
+                let Some(good) = before.take().filter(|_| !is_ready) else {
+                    sockets.close();
+                    return Err(error);
+                };
+                tracing::error!("the new configuration cannot be used, the one before goes on: {error:#}");
+                setup = good;
+            }
+        }
+    }
+}
+
+/// A configuration with what is made of it before anything is opened.
+struct Setup {
+    config: Config,
+    places: Places,
+    links: BTreeMap<Domain, Link>,
+    access: Arc<Access>,
+    audit: Arc<Audit>,
+}
+
+impl Setup {
+    async fn new(config: Config) -> anyhow::Result<Self> {
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let places = Places::new(&config.agent, geteuid().is_root(), variable)?;
+        let links = links(&config)?;
+        Self::with(config, places, links).await
+    }
+
+    async fn with(config: Config, places: Places, links: BTreeMap<Domain, Link>) -> anyhow::Result<Self> {
+        let access = look_up(config.access.clone()).await?;
+        let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
+        Ok(Self { config, places, links, access, audit })
+    }
+}
+
+/// How a time of serving ends well.
+enum End {
+    Stopped,
+    Again(Box<Setup>),
+}
+
+/// New configurations, at each SIGHUP.
+struct Again {
+    hangups: Signal,
+    read: ReadAgain,
+}
+
+impl Again {
+    fn new(read: ReadAgain) -> anyhow::Result<Self> {
+        Ok(Self { hangups: signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?, read })
+    }
+
+    /// Waits for a new configuration that is good. Whatever it is, the audit file is opened anew and names in
+    /// the access table are looked up again.
+    async fn next(&mut self, present: &Setup) -> Box<Setup> {
+        while self.hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: the configuration is read anew");
+            present.audit.reopen();
+            present.access.reload().await;
+            match self.read(present).await {
+                Ok(next) => return Box::new(next),
+                Err(error) => {
+                    tracing::error!("the new configuration is not taken, the one before goes on: {error:#}");
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn read(&self, present: &Setup) -> anyhow::Result<Setup> {
+        let next = Setup::new((self.read)()?).await?;
+        ensure!(
+            next.places == present.places,
+            "agent.socket, agent.admin_socket and agent.state_dir change with a restart only"
+        );
+        Ok(next)
+    }
+}
+
+/// Serves callers and delivers, until the agent is told to stop, is given a new configuration, or a part of it
+/// has ended by itself: then it ends as a whole, with an error, and whoever started it starts it again.
+async fn serve(
+    setup: &Setup,
+    sockets: &mut Sockets,
+    metrics: &Arc<Metrics>,
+    again: &mut Again,
+    ending: &Ending,
+    is_ready: &mut bool,
+) -> anyhow::Result<End> {
+    let Setup { config, places, links, access, audit } = setup;
+    let store = Arc::new(Store::open(&store_options(config, places, links, metrics))?);
     failpoint::pass(Moment::StoreOpen);
-    let access = look_up(config.access.clone()).await?;
-    let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
-    let listeners = listen(config, places)?;
+    let listeners = listen(config, sockets.open(config, places)?)?;
     failpoint::pass(Moment::SocketBound);
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
     let passing = Arc::new(Passing::default());
-    let border = Border { access: Arc::clone(&access), audit: Arc::clone(&audit) };
+    let border = Border { access: Arc::clone(access), audit: Arc::clone(audit) };
     let service = Arc::new(Service::new(
         Arc::clone(&store),
         router,
         links.clone(),
         &config.agent,
         border,
-        Arc::clone(&metrics),
+        Arc::clone(metrics),
         Arc::clone(&passing),
     ));
     let reader = metrics_server(config).await?;
 
     let stopping = CancellationToken::new();
     let mut parts = JoinSet::new();
-    deliver(&mut parts, config, &links, &store, &metrics, &passing, &stopping).await?;
+    deliver(&mut parts, config, links, &store, metrics, &passing, &stopping).await?;
     if let Some(server) = reader {
         let address = server.address().map(|address| address.to_string());
         tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
@@ -147,8 +264,10 @@ async fn serve(
     for listener in listeners {
         parts.spawn(listener.run(Arc::clone(&service), stopping.clone()));
     }
-    parts.spawn(heed_hangups(access, Arc::clone(&audit), stopping.clone())?);
-    for (domain, link) in &links {
+    if let Some(pause) = systemd::watchdog() {
+        parts.spawn(feed_watchdog(pause, Arc::clone(&store), stopping.clone()));
+    }
+    for (domain, link) in links {
         tracing::info!(%domain, backend = link.name(), "domain configured");
     }
     tracing::info!(
@@ -159,38 +278,67 @@ async fn serve(
         "ready"
     );
 
-    let broken = tokio::select! {
-        () = stop.cancelled() => false,
-        _ = parts.join_next() => true,
-        () = store.writer.ended() => true,
+    *is_ready = true;
+    systemd::ready("serving callers");
+
+    let ended = tokio::select! {
+        () = ending.stop.cancelled() => Ok(End::Stopped),
+        next = again.next(setup) => Ok(End::Again(next)),
+        _ = parts.join_next() => Err(anyhow!(PART_ENDED)),
+        () = store.writer.ended() => Err(anyhow!(PART_ENDED)),
     };
-    if broken {
-        tracing::error!(
-            "a part of the agent has ended by itself: the agent stops so that it is started anew"
-        );
-    } else {
-        tracing::info!("stopping: what waits stays on disk");
-    }
+    let grace = match &ended {
+        Ok(End::Again(_)) => {
+            systemd::reloading();
+            tracing::info!("the new configuration is taken");
+            RELOAD_GRACE
+        }
+        Ok(End::Stopped) => {
+            systemd::stopping();
+            sockets.close();
+            tracing::info!("stopping: what waits stays on disk");
+            config.agent.shutdown_grace_ms.duration()
+        }
+        Err(_) => {
+            sockets.close();
+            tracing::error!(
+                "a part of the agent has ended by itself: the agent stops so that it is started anew"
+            );
+            config.agent.shutdown_grace_ms.duration()
+        }
+    };
     stopping.cancel();
     passing.close();
     let drained = async { while parts.join_next().await.is_some() {} };
     tokio::select! {
-        drained = timeout(config.agent.shutdown_grace_ms.duration(), drained) => {
+        drained = timeout(grace, drained) => {
             if drained.is_err() {
-                tracing::warn!("the grace period is over; deliveries under way are asked about at the next start");
+                tracing::warn!("the grace period is over; deliveries under way are asked about afterwards");
             }
         }
-        () = hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about at the next start"),
+        () = ending.hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about afterwards"),
     }
-    remove_sockets(places);
+    parts.shutdown().await;
     store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
+    let audit = Arc::clone(audit);
     task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")?;
-    tracing::info!("stopped");
-    ensure!(
-        !broken,
-        "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost"
-    );
-    Ok(())
+    if matches!(ended, Ok(End::Stopped)) {
+        tracing::info!("stopped");
+    }
+    ended
+}
+
+/// Tells the service manager that the agent lives, as long as the store's writer answers.
+async fn feed_watchdog(pause: Duration, store: Arc<Store>, stopping: CancellationToken) {
+    loop {
+        // A full disk is an answer, too.
+        let _answered = store.writer.flush().await;
+        systemd::alive();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stopping.cancelled() => return,
+        }
+    }
 }
 
 /// Starts the delivery to each controller, and the comparison with it.
@@ -227,31 +375,15 @@ async fn look_up(rules: AccessConfig) -> anyhow::Result<Arc<Access>> {
 }
 
 /// Both sockets, ready for callers.
-fn listen(config: &Config, places: &Places) -> anyhow::Result<Vec<Listener>> {
-    let (agent, everybody) = (&config.agent, places.everybody);
-    ensure!(
-        places.socket != places.admin_socket,
-        "agent.admin_socket: is the socket of all callers, {}: name another",
-        places.socket.display()
-    );
+fn listen(config: &Config, sockets: Vec<(Door, UnixListener)>) -> anyhow::Result<Vec<Listener>> {
     let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
-    let main = SocketFile::main(&places.socket, everybody, agent)?;
-    let admin = SocketFile::admin(&places.admin_socket, everybody, agent, &config.access)?;
-    [(Door::Main, main), (Door::Admin, admin)]
+    let most = config.agent.max_connections.get();
+    sockets
         .into_iter()
-        .map(|(door, file)| {
-            let most = agent.max_connections.get();
-            Listener::new(bind(&file)?, door, most, Arc::clone(&shares)).context("cannot watch the socket")
+        .map(|(door, socket)| {
+            Listener::new(socket, door, most, Arc::clone(&shares)).context("cannot watch the socket")
         })
         .collect()
-}
-
-fn remove_sockets(places: &Places) {
-    for socket in [&places.socket, &places.admin_socket] {
-        if let Err(error) = fs::remove_file(socket) {
-            tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
-        }
-    }
 }
 
 /// Whoever reads the metrics is served from here, if anybody may.
@@ -259,28 +391,6 @@ async fn metrics_server(config: &Config) -> anyhow::Result<Option<Server>> {
     let Some(address) = config.metrics.listen.address() else { return Ok(None) };
     let bound = Server::bind(address).await;
     Ok(Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?))
-}
-
-/// Opens the audit file and looks names up again at each SIGHUP.
-fn heed_hangups(
-    access: Arc<Access>,
-    audit: Arc<Audit>,
-    stopping: CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()>> {
-    let mut hangups = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    Ok(async move {
-        loop {
-            tokio::select! {
-                received = hangups.recv() => if received.is_none() { return },
-                () = stopping.cancelled() => return,
-            }
-            tracing::info!(
-                "SIGHUP: the audit file is opened anew, names in the access table are looked up again"
-            );
-            audit.reopen();
-            access.reload().await;
-        }
-    })
 }
 
 fn store_options(

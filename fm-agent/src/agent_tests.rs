@@ -33,6 +33,15 @@ fn root_is_the_nodes_agent() {
 }
 
 #[test]
+fn a_service_has_the_service_managers_directories() {
+    let made = [("RUNTIME_DIRECTORY", "/run/fm"), ("STATE_DIRECTORY", "/var/lib/fm-agent"), ("HOME", "/")];
+    let service = places(&AgentConfig::default(), false, &made).unwrap();
+    assert_eq!(service.socket, PathBuf::from("/run/fm/fm-agent.sock"));
+    assert_eq!(service.state_dir, PathBuf::from("/var/lib/fm-agent"));
+    assert!(service.everybody);
+}
+
+#[test]
 fn an_ordinary_user_has_their_own() {
     let user = [("XDG_RUNTIME_DIR", "/run/user/7"), ("HOME", "/home/u")];
     let own = places(&AgentConfig::default(), false, &user).unwrap();
@@ -131,7 +140,7 @@ impl Inside {
             health: Arc::new(Health::new(Domain::Platform, LONGEST_PAUSE)),
             traffic: Arc::default(),
         };
-        let links = [(Domain::Platform, Link::Controller(controller))].into();
+        let links = BTreeMap::from([(Domain::Platform, Link::Controller(controller))]);
         let socket = directory.path().join("a.sock");
         let places = Places {
             socket: socket.clone(),
@@ -139,10 +148,13 @@ impl Inside {
             state_dir: directory.path().join("state"),
             everybody: false,
         };
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let ending = Ending::default();
+        let stop = ending.stop.clone();
         let agent = tokio::spawn(async move {
-            serve(&Config::default(), &places, links, stopped, CancellationToken::new()).await
+            let setup = Setup::with(Config::default(), places, links).await?;
+            let (mut sockets, metrics) = (Sockets::default(), Arc::new(Metrics::new()?));
+            let mut again = Again::new(Box::new(|| Ok(Config::default())))?;
+            serve(&setup, &mut sockets, &metrics, &mut again, &ending, &mut false).await.map(drop)
         });
         let client = Client::new(Options { socket: Some(socket), ..Options::default() });
         Self { faulty, client, stop, agent, _directory: directory }

@@ -1,7 +1,8 @@
 //! The per-node fault management daemon, as a library with a thin `main`.
 //!
 //! Floors, each may use only what is below it: `agent` (wiring, lifecycle) → `listener` → `service` and
-//! `delivery` → `route`, `store`, `backend` → `config`, `metrics` and `passing`. Service and delivery meet only in
+//! `delivery` → `route`, `store`, `backend` → `config`, `metrics`, `passing`,
+//! `log` and `systemd`. Service and delivery meet only in
 //! the store. `ctl`, the command, stands beside them and uses `agent`'s places, `store`'s check, `backend` and
 //! `config` for its doctor.
 //!
@@ -17,9 +18,12 @@ pub mod ctl;
 pub mod delivery;
 mod failpoint;
 pub mod listener;
+pub mod log;
 pub mod metrics;
 pub mod passing;
 pub mod route;
 pub mod seldom;
 pub mod service;
+mod sockets;
 pub mod store;
+pub mod systemd;

@@ -10,23 +10,11 @@ use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
-use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Where log lines go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogTo {
-    /// The journal when standard error is connected to it, else standard error.
-    #[default]
-    Auto,
-    /// The journal, each field by its name.
-    Journald,
-    /// Standard error, a line each.
-    Stderr,
-}
+use crate::config::LogTo;
 
 /// Starts the log of this process.
 ///
@@ -34,17 +22,20 @@ pub enum LogTo {
 /// No journal where one was asked for, or a log that was started before.
 pub fn start(filter: EnvFilter, to: LogTo) -> anyhow::Result<()> {
     let journal = match to {
-        LogTo::Stderr => None,
         LogTo::Journald => Some(tracing_journald::layer().context("agent.log_to: there is no journal")?),
         LogTo::Auto if is_journal(env::var("JOURNAL_STREAM").ok().as_deref(), standard_error()) => {
             tracing_journald::layer().ok()
         }
-        LogTo::Auto => None,
+        LogTo::Auto | LogTo::Stderr => None,
     };
     let registry = tracing_subscriber::registry().with(filter);
     let started = match journal {
         Some(journal) => registry
-            .with(journal.with_field_prefix(Some("FM".to_owned())).with_syslog_identifier("fm-agent".to_owned()))
+            .with(
+                journal
+                    .with_field_prefix(Some("FM".to_owned()))
+                    .with_syslog_identifier("fm-agent".to_owned()),
+            )
             .try_init(),
         None => registry
             .with(

@@ -1,15 +1,17 @@
 //! The program `fm-agent`: arguments, configuration, log, signals; all else is in the library.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use clap::error::ErrorKind;
+use fm_agent::agent::{Ending, ReadAgain};
 use fm_agent::config::AuditTo;
-use fm_agent::{agent, audit, config};
+use fm_agent::systemd::Handed;
+use fm_agent::{agent, audit, config, log};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -42,26 +44,31 @@ fn main() -> ExitCode {
             return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(EX_USAGE) };
         }
     };
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config = match config::load(arguments.config.as_deref(), environment) {
+    // While this is the only thread: the variables about them are taken away.
+    let handed = Handed::take();
+    let (file, check_config) = (arguments.config, arguments.check_config);
+    let read = move || config::load(file.as_deref(), environment());
+    let config = match read() {
         Ok(config) => config,
         Err(error) => return fail(EX_CONFIG, &format!("fm-agent: {error}")),
     };
-    if arguments.check_config {
+    if check_config {
         return match writeln!(io::stdout(), "configuration is good") {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(filter(&config))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        // When nobody reads the log any more, saying so in the same place would panic.
-        .log_internal_errors(false)
-        .init();
-    match run(config) {
+    if let Err(error) = log::start(filter(&config), config.agent.log_to) {
+        return fail(EX_CONFIG, &format!("fm-agent: {error:#}"));
+    }
+    let run = || {
+        run(
+            config,
+            handed.context("a socket of the service manager's cannot be used")?,
+            Box::new(move || Ok(read()?)),
+        )
+    };
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -83,13 +90,19 @@ fn filter(config: &config::Config) -> EnvFilter {
     }
 }
 
-fn run(config: config::Config) -> anyhow::Result<()> {
+/// The variables that are texts.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn run(config: config::Config, handed: Handed, read_again: ReadAgain) -> anyhow::Result<()> {
     // Two threads serve thousands of callers: the work is the disk's and the controllers'.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let result = runtime.block_on(async {
-        let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
-        watch_signals(stop.clone(), hurry.clone())?;
-        agent::run(config, stop, hurry).await
+        let ending = Ending::default();
+        watch_signals(ending.clone())?;
+        Box::pin(agent::run(config, handed, read_again, ending)).await
     });
     // A question to a controller that is still under way must not hold up the exit.
     runtime.shutdown_background();
@@ -97,7 +110,7 @@ fn run(config: config::Config) -> anyhow::Result<()> {
 }
 
 /// The first signal stops the agent, a second one hurries it.
-fn watch_signals(stop: CancellationToken, hurry: CancellationToken) -> io::Result<()> {
+fn watch_signals(Ending { stop, hurry }: Ending) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {

@@ -71,20 +71,30 @@ impl Node {
     pub(crate) fn prepare(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path();
-        let agent = format!(
-            "[agent]\nsocket = '{}'\nstate_dir = '{}'\n",
-            base.join("a.sock").display(),
-            base.join("state").display()
-        );
-        // Keys of the agent's own table come first in a test's configuration, before any other table.
-        fs::write(base.join("fm-agent.toml"), format!("{agent}{config}")).unwrap();
         let client = Client::new(Options {
             socket: Some(base.join("a.sock")),
             write_timeout: Duration::from_secs(20),
             read_timeout: Duration::from_secs(20),
             ..Options::default()
         });
-        Self { directory, agent: None, program: PathBuf::from(env!("CARGO_BIN_EXE_fm-agent")), client }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_fm-agent"));
+        let node = Self { directory, agent: None, program, client };
+        node.configure(config);
+        node
+    }
+
+    /// Writes the configuration file: the paths, and this.
+    pub(crate) fn configure(&self, config: &str) {
+        let (socket, state_dir) = (self.socket(), self.state_dir());
+        let agent =
+            format!("[agent]\nsocket = '{}'\nstate_dir = '{}'\n", socket.display(), state_dir.display());
+        // Keys of the agent's own table come first in a test's configuration, before any other table.
+        self.configure_whole(&format!("{agent}{config}"));
+    }
+
+    /// Writes the configuration file: this and nothing else.
+    pub(crate) fn configure_whole(&self, text: &str) {
+        fs::write(self.directory.path().join("fm-agent.toml"), text).unwrap();
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

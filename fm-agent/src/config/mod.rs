@@ -33,7 +33,9 @@ pub use load::{ConfigError, ENVIRONMENT_PREFIX, load};
 pub use manager::{FmManagerConfig, HostName};
 pub use metrics::{MetricsAddress, MetricsConfig, MetricsListen};
 pub use rest::{FmRestApiConfig, Interface, KeystoneConfig};
-pub use types::{Durability, HighWater, HttpUrl, InFlight, LogFilter, Millis, StoreBytes, StoreRequests};
+pub use types::{
+    Durability, HighWater, HttpUrl, InFlight, LogFilter, LogTo, Millis, StoreBytes, StoreRequests,
+};
 
 /// Where the configuration is when `--config` does not say so.
 pub const DEFAULT_PATH: &str = "/etc/fm/fm-agent.toml";
@@ -109,6 +111,9 @@ pub struct AgentConfig {
     /// Which log lines are written, in the filter syntax of `tracing`, such as `info` or
     /// `info,fm_agent::delivery=debug`.
     pub log: LogFilter,
+    /// Where they go: `auto` (the journal when standard error is connected to it, else standard error),
+    /// `journald` or `stderr`. A change needs a restart, as for `log`.
+    pub log_to: LogTo,
 }
 
 impl Default for AgentConfig {
@@ -134,6 +139,7 @@ impl Default for AgentConfig {
             max_requests: StoreRequests::default(),
             high_water: HighWater::default(),
             log: LogFilter::default(),
+            log_to: LogTo::default(),
         }
     }
 }

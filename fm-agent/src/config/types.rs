@@ -17,6 +17,19 @@ pub enum Durability {
     Process,
 }
 
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTo {
+    /// The journal when standard error is connected to it, else standard error.
+    #[default]
+    Auto,
+    /// The journal, each field by its name.
+    Journald,
+    /// Standard error, a line each.
+    Stderr,
+}
+
 /// A positive number of milliseconds, at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Millis(u64);
