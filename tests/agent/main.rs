@@ -20,6 +20,7 @@ mod hostile;
 mod input;
 mod lifecycle;
 mod manager;
+mod matrix;
 mod metrics;
 mod recovery;
 mod semantics;

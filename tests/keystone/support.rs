@@ -268,7 +268,7 @@ pub(crate) async fn raise(backend: &dyn Backend) -> Result<(), Failure> {
         alarm,
         uuid: uuid::Uuid::new_v4().to_string(),
         standing: None,
-        absent: false,
+        absent_until: None,
         in_doubt: false,
     };
     backend.raise(&raise).await.map(|_| ())

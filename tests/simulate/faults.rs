@@ -41,10 +41,10 @@ pub(crate) fn strike(sim: &Sim, rng: &mut Rng, losses: Losses) -> String {
 }
 
 fn fault(rng: &mut Rng, losses: Losses) -> Fault {
-    let fault = match rng.u32(0..18) {
+    let fault = match rng.u32(0..20) {
         0 => return Fault::new(FaultKind::Refuse),
         1 => return Fault::new(FaultKind::DatabaseDown),
-        2 => return Fault::new(FaultKind::KeystoneDown).at_keystone(),
+        2 => return at_keystone(rng),
         3 => Fault::new(FaultKind::Hang),
         4 => Fault::slow(rng.u64(20..500)),
         5..9 => Fault::status([500, 500, 500, 408, 429, 502, 503, 504][rng.usize(0..8)]),
@@ -52,6 +52,7 @@ fn fault(rng: &mut Rng, losses: Losses) -> Fault {
         10 => Fault::new(FaultKind::Forbidden),
         11 | 12 => Fault::new(FaultKind::BrokenJson),
         13 | 14 => Fault::new(FaultKind::HalfAnswer),
+        15 | 16 => page(rng),
         _ => Fault::new(FaultKind::Reset),
     };
     let applied = match rng.u32(0..6) {
@@ -69,4 +70,23 @@ fn fault(rng: &mut Rng, losses: Losses) -> Fault {
     };
     let fault = if rng.bool() { fault.times(rng.u32(1..6)) } else { fault };
     if rng.bool() { fault.with_probability(0.2 + rng.f64() * 0.6, rng.u64(..)) } else { fault }
+}
+
+/// What goes wrong where the tokens are from.
+fn at_keystone(rng: &mut Rng) -> Fault {
+    let fault = match rng.u32(0..7) {
+        0 | 1 => Fault::new(FaultKind::KeystoneDown),
+        2 => Fault::new(FaultKind::Hang),
+        3 => Fault::slow(rng.u64(20..500)),
+        4 => Fault::status([500, 502, 504][rng.usize(0..3)]),
+        5 => Fault::new(FaultKind::BrokenJson),
+        _ => Fault::new(FaultKind::HalfAnswer),
+    };
+    fault.at_keystone()
+}
+
+/// Somebody else answers under the address: a proxy with its pages, a load balancer that sends one elsewhere.
+fn page(rng: &mut Rng) -> Fault {
+    let code = [200, 302, 400, 404, 405, 413, 500, 502][rng.usize(0..8)];
+    Fault { body: "<html><body>this is not the service</body></html>".to_owned(), ..Fault::status(code) }
 }

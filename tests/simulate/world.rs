@@ -35,6 +35,8 @@ pub(crate) struct World {
     sims: [Sim; 2],
     node: Node,
     caller: Client,
+    /// An agent of another node, that keeps the event logs busy where they are at their cap.
+    other: Option<Node>,
     model: [Domain; 2],
     numbers: u32,
     calls: u32,
@@ -60,7 +62,9 @@ impl World {
             let hasty = domain(name, sim, "labrador").replace("_ms = 1000", "_ms = 300");
             [format!("[{name}]\nlongest_pause_ms = 400\ncompare_spread_ms = 200\n"), hasty]
         });
-        let node = Node::start(&parts.collect::<String>());
+        let config = parts.collect::<String>();
+        let node = Node::start(&config);
+        let other = (losses == Losses::Events).then(|| Node::start(&config));
         let caller = node.hasty_client(WRITE_MS, READ_MS);
         Self {
             rng: Rng::with_seed(seed),
@@ -68,6 +72,7 @@ impl World {
             sims,
             node,
             caller,
+            other,
             model: Default::default(),
             numbers: 0,
             calls: 0,
@@ -79,6 +84,9 @@ impl World {
 
     /// One call or one fault, and a moment for the agent.
     pub(crate) fn step(&mut self) {
+        if self.rng.u32(0..4) == 0 {
+            self.others_write();
+        }
         match self.rng.u32(0..100) {
             0..20 => {
                 let sim = &self.sims[self.rng.usize(0..2)];
@@ -214,6 +222,24 @@ impl World {
         self.model[domain].log(&log);
     }
 
+    /// Another node logs, in both domains: events of others push each other and this node's out of the log.
+    fn others_write(&mut self) {
+        let Some(other) = &self.other else { return };
+        let logs = DOMAINS.map(|(_, id)| {
+            self.numbers += 1;
+            Alarm {
+                alarm_id: id.to_owned(),
+                alarm_state: AlarmState::Log,
+                reason_text: format!("log {} of another node", self.numbers),
+                ..alarm("host=other")
+            }
+        });
+        for (domain, log) in self.model.iter_mut().zip(&logs) {
+            domain.log(log);
+        }
+        other.client.set_list(logs.to_vec()).unwrap();
+    }
+
     /// A caller reads what it wrote, whatever has been delivered.
     fn get(&mut self) {
         let (domain, key) = self.key();
@@ -256,7 +282,9 @@ impl World {
             sim.clear_faults().unwrap();
             sim.restart().unwrap();
         }
-        self.node.wait_delivered();
+        for node in [&self.node].into_iter().chain(&self.other) {
+            node.wait_delivered();
+        }
         for (name, _) in DOMAINS {
             let healed = compared(&self.node, name);
             for what in ["raised", "removed", "respected", "left"] {

@@ -28,6 +28,7 @@ pub mod traffic;
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, Timestamp};
@@ -79,17 +80,18 @@ pub struct Raise {
     pub uuid: String,
     /// The uuid under which this node last knew the alarm to stand there.
     pub standing: Option<String>,
-    /// [`Backend::absent`] has said a moment ago that nothing stands under its key: it need not be asked for
-    /// again. Counts only without `standing` and without `in_doubt`.
-    pub absent: bool,
+    /// [`Backend::absent`] has said that nothing stands under its key: until this moment, in which it must have
+    /// been sent, it need not be asked for again. Counts only without `standing` and without `in_doubt`.
+    pub absent_until: Option<Instant>,
     /// An earlier attempt may have been taken.
     pub in_doubt: bool,
 }
 
 impl Raise {
-    /// Whether it may be sent without a question.
+    /// Whether it may be sent now without a question.
     fn is_new(&self) -> bool {
-        self.absent && self.standing.is_none() && !self.in_doubt
+        let is_absent = self.absent_until.is_some_and(|moment| Instant::now() < moment);
+        is_absent && self.standing.is_none() && !self.in_doubt
     }
 }
 

@@ -183,14 +183,20 @@ impl Lanes {
     }
 
     /// The alarms that are to be raised next, so many at most, first one first: those with no request before
-    /// that raise, and no doubt about it.
+    /// that raise, their own or a clear-all, and no doubt about it.
     pub(super) fn raises_ahead(&self, most: usize) -> Vec<AlarmKey> {
         let mut seen: HashSet<&AlarmKey> = HashSet::new();
+        let mut barriers: Vec<&Target> = Vec::new();
         let mut ahead = Vec::new();
         for entry in self.entries.values() {
-            let Target::Alarm(key) = &entry.target else { continue };
+            let Target::Alarm(key) = &entry.target else {
+                barriers.push(&entry.target);
+                continue;
+            };
             let is_raise = matches!(entry.request.kind, RequestKind::Raise { .. });
-            if seen.insert(key) && is_raise && entry.state == State::Ready && !entry.in_doubt {
+            let is_next =
+                seen.insert(key) && !barriers.iter().any(|barrier| barrier.conflicts(&entry.target));
+            if is_next && is_raise && entry.state == State::Ready && !entry.in_doubt {
                 ahead.push(key.clone());
                 if ahead.len() == most {
                     break;

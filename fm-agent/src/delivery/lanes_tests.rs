@@ -40,6 +40,38 @@ fn one_alarm_goes_one_at_a_time_and_in_order() {
 }
 
 #[test]
+fn what_can_go_next_is_asked_about_and_nothing_else() {
+    let now = Instant::now();
+    let mut lanes = Lanes::new(1);
+    lanes.append(vec![
+        raise(1, "doubtful", "h=1"),
+        raise(2, "a", "h=1"),
+        raise(3, "a", "h=1"),
+        raise(4, "b", "h=1"),
+        raise(5, "c", "h=1"),
+        clear_all(6, "h=2"),
+        raise(7, "a", "h=2.p=1"),
+        raise(8, "a", "h=20"),
+    ]);
+    let ids = |lanes: &Lanes, most| -> Vec<_> {
+        lanes.raises_ahead(most).into_iter().map(|key| (key.alarm_id, key.entity_instance_id)).collect()
+    };
+    let pair = |id: &str, entity: &str| (id.to_owned(), entity.to_owned());
+    let all = [pair("a", "h=1"), pair("b", "h=1"), pair("c", "h=1"), pair("a", "h=20")];
+    assert_eq!(ids(&lanes, 9), all);
+    assert_eq!(ids(&lanes, 2), all[..2]);
+    // Under way, answered or paused after a failure: what stands may be changing, or has been asked.
+    for seq in [1, 2, 4] {
+        assert_eq!(lanes.next(now).unwrap().request.seq, seq);
+    }
+    lanes.answered(2);
+    lanes.failed(4, false, |_| now);
+    assert_eq!(ids(&lanes, 9), [pair("c", "h=1"), pair("a", "h=20")]);
+    lanes.done(2);
+    assert_eq!(ids(&lanes, 1), [pair("a", "h=1")], "its next one");
+}
+
+#[test]
 fn a_clear_all_waits_and_holds_back() {
     let now = Instant::now();
     let mut lanes = lanes(vec![

@@ -13,6 +13,8 @@
 
 mod heal;
 mod healer;
+#[cfg(test)]
+mod interplay_tests;
 mod lanes;
 mod limit;
 mod outcome;

@@ -1,5 +1,7 @@
 //! One attempt at one request: what is asked of the backend, and what follows from its answer.
 
+use std::time::Instant;
+
 use fm_common::AlarmKey;
 
 use crate::backend::{Backend, Clear, Delivered, Failure, FailureKind, Log, Raise};
@@ -50,18 +52,18 @@ pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
 pub(super) struct Known {
     /// The uuid under which it stood there last.
     pub(super) standing: Option<String>,
-    /// Nothing stood under its key a moment ago.
-    pub(super) absent: bool,
+    /// Nothing stood under its key a moment ago: how long that may be relied on.
+    pub(super) absent_until: Option<Instant>,
 }
 
 /// Makes the attempt.
 pub(super) async fn attempt(backend: &dyn Backend, next: Next, known: Known) -> Outcome {
-    let Known { standing, absent } = known;
+    let Known { standing, absent_until } = known;
     let Next { request, in_doubt } = next;
     let seq = request.seq;
     let delivered = match request.kind {
         RequestKind::Raise { alarm, uuid } => {
-            backend.raise(&Raise { alarm: *alarm, uuid, standing, absent, in_doubt }).await
+            backend.raise(&Raise { alarm: *alarm, uuid, standing, absent_until, in_doubt }).await
         }
         RequestKind::Clear { key } => backend.clear(&Clear { key, standing }).await,
         RequestKind::ClearAll { entity_instance_id, rule } => {

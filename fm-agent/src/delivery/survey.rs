@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - What is relied on was asked for less than [`FRESH`] ago, once for each key, and nothing of this node has
-//!   touched the alarm since the question.
+//!   touched the alarm since the question. That holds for the moment of sending: what is given says until when.
 //! - Nobody waits for an answer: until it is here, each raise asks for itself.
 //! - An answer that tells nothing, or none, is followed by a pause: a controller that cannot be asked so is not
 //!   asked so all the time.
@@ -80,13 +80,14 @@ impl Survey {
         self.asked_at = Some(asked_at);
     }
 
-    /// Something about this alarm goes now. Whether nothing is known to stand under its key.
-    pub(super) fn take(&mut self, key: &AlarmKey, now: Instant) -> bool {
+    /// Something about this alarm goes now. When nothing is known to stand under its key: until when that may be
+    /// relied on.
+    pub(super) fn take(&mut self, key: &AlarmKey, now: Instant) -> Option<Instant> {
         if let Some(under_way) = &mut self.under_way {
             under_way.touched.insert(key.clone());
         }
-        let fresh = self.asked_at.is_some_and(|asked| now.duration_since(asked) < FRESH);
-        self.absent.remove(key) && fresh
+        let until = self.asked_at? + FRESH;
+        (self.absent.remove(key) && now < until).then_some(until)
     }
 }
 
@@ -113,11 +114,11 @@ mod tests {
     fn an_answer_is_relied_on_once_and_not_for_long() {
         let now = Instant::now();
         let mut survey = answered(now);
-        assert!(survey.take(&four()[0], now));
-        assert!(!survey.take(&four()[0], now), "it stands now");
-        assert!(survey.take(&four()[1], now + FRESH / 2));
-        assert!(!survey.take(&four()[2], now + FRESH));
-        assert!(!survey.take(&keys(&["host=b"])[0], now));
+        assert_eq!(survey.take(&four()[0], now), Some(now + FRESH));
+        assert_eq!(survey.take(&four()[0], now), None, "it stands now");
+        assert_eq!(survey.take(&four()[1], now + FRESH / 2), Some(now + FRESH), "since the question");
+        assert_eq!(survey.take(&four()[2], now + FRESH), None);
+        assert_eq!(survey.take(&keys(&["host=b"])[0], now), None);
     }
 
     #[test]
@@ -125,10 +126,10 @@ mod tests {
         let now = Instant::now();
         let mut survey = Survey::default();
         let asked = survey.question(four(), now).unwrap();
-        assert!(!survey.take(&four()[0], now), "not answered yet");
+        assert_eq!(survey.take(&four()[0], now), None, "not answered yet");
         survey.answered(Some(asked.into_iter().collect()), now);
-        assert!(!survey.take(&four()[0], now));
-        assert!(survey.take(&four()[1], now));
+        assert_eq!(survey.take(&four()[0], now), None);
+        assert!(survey.take(&four()[1], now).is_some());
     }
 
     #[test]
@@ -137,7 +138,7 @@ mod tests {
         let mut survey = Survey::default();
         let asked = survey.question(four(), now).unwrap();
         survey.answered(Some(asked.into_iter().collect()), now + FRESH);
-        assert!(!survey.take(&four()[0], now + FRESH));
+        assert_eq!(survey.take(&four()[0], now + FRESH), None);
     }
 
     #[test]

@@ -214,13 +214,13 @@ impl Worker {
             if !self.begin(next.request.seq).await {
                 continue;
             }
-            let absent = match &next.request.kind {
+            let absent_until = match &next.request.kind {
                 RequestKind::Raise { alarm, .. } => self.survey.take(&alarm.key(), Instant::now()),
-                _ => false,
+                _ => None,
             };
             let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
             let (traffic, told) = (Arc::clone(&controller.traffic), self.told(&next));
-            let delivery = deliver(self.domain, store, controller, next, absent);
+            let delivery = deliver(self.domain, store, controller, next, absent_until);
             under_way.push(Box::pin(async move {
                 let _under_way = traffic.begin();
                 let ended = delivery.await;
@@ -317,7 +317,7 @@ async fn deliver(
     store: Arc<Store>,
     controller: Controller,
     next: Next,
-    absent: bool,
+    absent_until: Option<Instant>,
 ) -> Ended {
     let seq = next.request.seq;
     let standing = match store.reader.still_waits(domain, seq, needs_standing(&next.request.kind)).await {
@@ -328,7 +328,7 @@ async fn deliver(
     let kind = next.request.kind.name();
     let changed = standing.clone().zip(needs_standing(&next.request.kind));
     // A request that the agent itself fails on must not take the whole domain with it.
-    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, absent }))
+    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, absent_until }))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| {

@@ -1,11 +1,13 @@
 //! Lists longer than a page: the service gives 2000 alarms at a time, and no working way to the next.
 
+use std::time::{Duration, Instant};
+
 use fm_agent::backend::{FailureKind, Query, Raise};
 use fm_common::AlarmKey;
 use fm_common::entity::EntityMatch;
 use fm_rest_sim::{Fault, NewAlarm};
 
-use crate::support::{ALARM_ID, Bench, alarm, everything, raise, usual};
+use crate::support::{ALARM_ID, Bench, ENTITY, alarm, everything, raise, usual};
 
 fn plant(bench: &Bench, alarm_id: &str, number: usize, suppressed_too: bool) {
     for n in 0..number {
@@ -128,18 +130,33 @@ async fn what_the_service_holds_in_another_form_is_not_absent() {
     assert_eq!(bench.backend.absent(&twice).await.unwrap(), [twice[1].clone()].into());
 }
 
+/// Nothing stands there, and that may be relied on for a while.
+fn known_to_be_new(given: Raise) -> Raise {
+    Raise { absent_until: Some(Instant::now() + Duration::from_mins(1)), ..given }
+}
+
 #[tokio::test]
 async fn a_raise_that_is_known_to_be_new_asks_nothing_and_a_doubt_is_asked_about_all_the_same() {
     let bench = Bench::platform();
-    let new = Raise { absent: true, ..usual() };
+    let new = known_to_be_new(usual());
     bench.raise(&new).await.unwrap();
-    assert_eq!(bench.requests().last().map(String::as_str), Some("POST alarms"));
-    assert!(!bench.requests().iter().any(|request| request == "GET alarms"));
+    assert_eq!(bench.requests(), ["POST alarms"]);
     for again in [
         Raise { in_doubt: true, ..new.clone() },
-        Raise { standing: Some(new.uuid.clone()), ..Raise { absent: true, ..usual() } },
+        Raise { standing: Some(new.uuid.clone()), ..known_to_be_new(usual()) },
     ] {
         bench.raise(&again).await.unwrap();
         assert_eq!(bench.uuids(), std::slice::from_ref(&new.uuid));
     }
+}
+
+/// Between the answer and the sending lie the store, its disk and what else has to be asked first.
+#[tokio::test]
+async fn what_was_known_too_long_ago_is_asked_again() {
+    let bench = Bench::platform();
+    let theirs = bench.plant(ALARM_ID, ENTITY, "minor");
+    let stale = Raise { absent_until: Some(Instant::now()), ..usual() };
+    bench.raise(&stale).await.unwrap();
+    assert_eq!(bench.requests(), ["GET alarms", "DELETE alarms/one", "POST alarms"]);
+    assert_eq!(bench.uuids(), [stale.uuid], "{theirs} would stand beside it");
 }

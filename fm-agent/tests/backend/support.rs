@@ -8,6 +8,7 @@ use fm_agent::config::{Domain, DomainConfig};
 use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{AlarmFields, Apply, Dialect, Fault, NewAlarm, Service, Sim, SimConfig};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const ALARM_ID: &str = "300.010";
 pub(crate) const ENTITY: &str = "host=compute-1";
@@ -134,6 +135,27 @@ impl Bench {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// A set whose body is sent in chunks, as some clients do.
+    pub(crate) async fn chunked_set(&self) -> String {
+        let (token, body) = (token(&self.raw, &self.sim).await, raw_body(&[]).to_string());
+        let address = self.sim.url();
+        let mut stream =
+            tokio::net::TcpStream::connect(address.trim_start_matches("http://").trim_end_matches('/'))
+                .await
+                .unwrap();
+        let head = format!(
+            "POST /v1/alarms HTTP/1.1\r\nHost: fm\r\nX-Auth-Token: {}\r\nContent-Type: application/json\r\n\
+             Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+            token.to_str().unwrap()
+        );
+        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{chunks}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        self.sim.clear_requests();
+        answer
+    }
+
     /// A set as any client would send it.
     pub(crate) async fn raw_set(&self, changes: &[(&str, Value)]) -> u16 {
         self.raw("POST", "alarms", Some(raw_body(changes))).await.0
@@ -225,7 +247,13 @@ pub(crate) fn alarm(entity: &str, reason: &str) -> Alarm {
 
 /// A new raise of an alarm.
 pub(crate) fn raise(alarm: Alarm) -> Raise {
-    Raise { alarm, uuid: uuid::Uuid::new_v4().to_string(), standing: None, absent: false, in_doubt: false }
+    Raise {
+        alarm,
+        uuid: uuid::Uuid::new_v4().to_string(),
+        standing: None,
+        absent_until: None,
+        in_doubt: false,
+    }
 }
 
 /// A new raise of the usual alarm.

@@ -170,7 +170,13 @@ pub(crate) fn alarm(entity: &str, reason: &str) -> Alarm {
 
 /// A new raise of an alarm.
 pub(crate) fn raise(alarm: Alarm) -> Raise {
-    Raise { alarm, uuid: uuid::Uuid::new_v4().to_string(), standing: None, absent: false, in_doubt: false }
+    Raise {
+        alarm,
+        uuid: uuid::Uuid::new_v4().to_string(),
+        standing: None,
+        absent_until: None,
+        in_doubt: false,
+    }
 }
 
 /// A new raise of the usual alarm.

@@ -22,14 +22,19 @@ pub(super) async fn check(
         Ok(BackendConfig::Standalone) => {
             findings.ok("controller", domain.name(), "none is configured: the record is this node's own");
         }
-        Ok(BackendConfig::FmRestApi(rest)) => {
-            if rest_api(domain, rest, findings).await {
-                used(domain, "service", config, ask_limit, findings).await;
-            }
-        }
-        Ok(BackendConfig::FmManager(manager)) => {
-            if manager_reached(manager, findings).await {
-                used(domain, "manager", config, ask_limit, findings).await;
+        Ok(_) => {
+            // Of the way to some there is more to tell; using it is the same for all.
+            let (kind, is_reached) = match config {
+                DomainConfig { fm_rest_api: Some(rest), .. } => {
+                    ("service", rest_api(domain, rest, findings).await)
+                }
+                DomainConfig { fm_manager: Some(manager), .. } => {
+                    ("manager", manager_reached(manager, findings).await)
+                }
+                _ => ("controller", true),
+            };
+            if is_reached {
+                used(domain, kind, config, ask_limit, findings).await;
             }
         }
         Err((key, reason)) => {
