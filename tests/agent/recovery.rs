@@ -199,8 +199,10 @@ fn a_state_directory_or_a_database_that_may_not_be_written() {
         }
     };
     own(&state);
-    for entry in fs::read_dir(&state).unwrap() {
-        own(&entry.unwrap().path());
+    for directory in [state.parent().unwrap(), &state] {
+        for entry in fs::read_dir(directory).unwrap() {
+            own(&entry.unwrap().path());
+        }
     }
     let lock = state.join("fm-agent.lock");
     for (what, mode, named) in
@@ -222,7 +224,9 @@ fn a_state_directory_or_a_database_that_may_not_be_written() {
         assert!(damaged(&node).is_empty() && fs::read(&path).unwrap() == content);
     }
     // With its rights back it goes on.
-    node.run_command(&mut as_somebody(&node));
+    let log = File::options().append(true).open(node.socket().with_file_name("agent.log")).unwrap();
+    let mut command = as_somebody(&node);
+    node.run_command(command.stderr(log));
     node.client.get(key("host=a")).unwrap();
 }
 
