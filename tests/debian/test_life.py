@@ -214,7 +214,7 @@ def test_an_upgrade_keeps_what_waits_and_what_was_configured(host: System, contr
     platform = controllers["platform"]
     configured = host.path(CONFIGURATION).read_text()
     assert platform.keystone_url in configured
-    late = ("100.102", "host=compute-1")
+    late = ("100.104", "host=compute-1")
     with Service(host):
         platform.kill()
         host.succeed("fmctl", "set", *late, "--severity", "major")
