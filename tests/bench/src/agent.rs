@@ -25,6 +25,9 @@ pub(crate) const POWER: &str = "durability = 'power'\n";
 /// See [`POWER`].
 pub(crate) const PROCESS: &str = "durability = 'process'\n";
 
+/// Room for the largest queue that is measured: what happens at the limits is no part of it.
+const ROOM: &str = "max_requests = 2000000\nmax_bytes = 8589934592\n";
+
 /// Makes an agent tell its counters, for [`Agent::commits`]; comes after the keys of `[agent]`.
 pub(crate) const METRICS: &str = "[metrics]\nlisten = 'unix:{run}/metrics.sock'\n";
 
@@ -47,8 +50,11 @@ impl Agent {
         let run = tempfile::Builder::new().prefix("fm-bench-").tempdir()?;
         let agent = Self { program: program.to_owned(), state, run, child: None };
         let (socket, state_dir) = (agent.socket(), agent.state.path().join("state"));
-        let paths =
-            format!("[agent]\nsocket = '{}'\nstate_dir = '{}'\n", socket.display(), state_dir.display());
+        let paths = format!(
+            "[agent]\nsocket = '{}'\nstate_dir = '{}'\n{ROOM}",
+            socket.display(),
+            state_dir.display()
+        );
         let config = config.replace("{run}", &agent.run.path().display().to_string());
         fs::write(agent.config(), format!("{paths}log = 'warn'\n{config}"))?;
         Ok(agent)
