@@ -140,7 +140,7 @@ fuzz_target!(|input: &[u8]| {
             for lifetime in told.lifetimes {
                 match lifetime {
                     Ok(lifetime) => {
-                        assert!(lifetime.as_secs() < 1 << 40, "a token that outlives the year 9999")
+                        assert!(lifetime.as_secs() < 1 << 40, "a token that outlives the year 9999");
                     }
                     Err(error) => drop(said(&error)),
                 }
