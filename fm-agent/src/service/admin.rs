@@ -21,7 +21,6 @@ use fm_common::{AlarmKey, ErrorCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::write::batch;
 use super::{Call, Pending, Service, invalid, later};
 use crate::backend::resync::Healed;
 use crate::config::Domain;
@@ -63,7 +62,7 @@ impl Service {
         op: Op,
         seq: i64,
     ) -> Result<Pending, Refusal> {
-        let submitted = self.store.writer.submit(batch(&call, vec![op])).await?;
+        let submitted = self.submit(&call, vec![op]).await?;
         later(async move {
             if submitted.committed().await? == [Outcome::Unknown] {
                 let message =

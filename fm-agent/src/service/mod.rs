@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fm_common::ErrorCode;
@@ -57,6 +58,8 @@ pub struct Service {
     border: Border,
     passing: Arc<Passing>,
     metrics: Arc<Metrics>,
+    /// The caller of the latest request, by where it is in memory: only ever compared.
+    latest: AtomicUsize,
 }
 
 /// One call: who waits for it, and for how long.
@@ -65,6 +68,8 @@ struct Call {
     header: RequestHeader,
     deadline: Instant,
     origin: Arc<Origin>,
+    /// Nobody else has asked for anything since its caller did before, and it waits for the answer.
+    alone: bool,
 }
 
 impl Call {
@@ -96,6 +101,7 @@ impl Service {
             border,
             metrics,
             passing,
+            latest: AtomicUsize::new(0),
         }
     }
 
@@ -120,7 +126,9 @@ impl Service {
             return Box::pin(std::future::ready(Err(refusal)));
         }
         let note = self.border.note(&request, caller, &self.router);
-        let pending = self.start(header, request, Arc::clone(&caller.origin)).await;
+        let who = Arc::as_ptr(caller) as usize;
+        let alone = self.latest.swap(who, Ordering::Relaxed) == who && !header.detached;
+        let pending = self.start(header, request, Arc::clone(&caller.origin), alone).await;
         match note {
             None => pending,
             Some(note) => Box::pin(async move {
@@ -136,12 +144,13 @@ impl Service {
         header: RequestHeader,
         request: Request,
         origin: Arc<Origin>,
+        alone: bool,
     ) -> Pending {
         let timeout = Duration::from_millis(header.timeout_ms.into());
         // The answer has to be with the caller by its deadline.
         let deadline = Instant::now() + timeout.mul_f64(0.9);
         let uid = origin.uid;
-        let call = Call { header, deadline, origin };
+        let call = Call { header, deadline, origin, alone };
         let to_tell = self.to_tell(&request);
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Call, Pending, Service, invalid, later, not_found};
 use crate::backend::Query;
-use crate::store::{Batch, Op, Outcome, Standing, Submitted, Unknown};
+use crate::store::{Batch, Op, Outcome, Standing, StoreError, Submitted, Unknown};
 
 impl Service {
     pub(super) async fn set(self: &Arc<Self>, call: Call, mut alarm: Alarm) -> Result<Pending, Refusal> {
@@ -25,7 +25,7 @@ impl Service {
             }
             Intent::Raise | Intent::Log => {
                 let op = self.op(alarm);
-                let submitted = self.store.writer.submit(batch(&call, vec![op])).await?;
+                let submitted = self.submit(&call, vec![op]).await?;
                 later(async move {
                     match submitted.committed().await?.pop() {
                         Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
@@ -46,7 +46,7 @@ impl Service {
             complete(alarm);
         }
         let ops = alarms.into_iter().map(|alarm| self.op(alarm)).collect();
-        let submitted = self.store.writer.submit(batch(&call, ops)).await?;
+        let submitted = self.submit(&call, ops).await?;
         later(async move {
             let uuids = submitted.committed().await?.into_iter().map(|outcome| match outcome {
                 Outcome::Raised(uuid) | Outcome::Logged(uuid) => uuid,
@@ -62,7 +62,7 @@ impl Service {
         // Nobody looks at the answer of a detached call, so nobody has to be asked for it.
         let unknown = if call.header.detached { self.deliver(&key) } else { Unknown::Tell };
         let op = Op::Clear { key: key.clone(), unknown };
-        let submitted = self.store.writer.submit(batch(&call, vec![op])).await?;
+        let submitted = self.submit(&call, vec![op]).await?;
         let service = Arc::clone(self);
         later(async move {
             if submitted.committed().await? != [Outcome::Unknown] {
@@ -83,7 +83,7 @@ impl Service {
             return Err(nothing());
         }
         let op = Op::Clear { unknown: self.deliver(&key), key };
-        self.store.writer.submit(batch(&call, vec![op])).await?.committed().await?;
+        self.submit(&call, vec![op]).await?.committed().await?;
         Ok(Answer::Done)
     }
 
@@ -144,7 +144,7 @@ impl Service {
             unknown,
             domains: self.links.keys().copied().collect(),
         };
-        Ok(self.store.writer.submit(batch(call, vec![op])).await?)
+        Ok(self.submit(call, vec![op]).await?)
     }
 
     pub(super) async fn clear_list(
@@ -158,7 +158,7 @@ impl Service {
             key.validate().map_err(|error| invalid(format!("filters[{index}].{error}")))?;
             ops.push(Op::Clear { unknown: self.deliver(&key), key });
         }
-        let submitted = self.store.writer.submit(batch(&call, ops)).await?;
+        let submitted = self.submit(&call, ops).await?;
         later(async move {
             submitted.committed().await?;
             Ok(Answer::Done)
@@ -182,7 +182,7 @@ impl Service {
             }
         }
         let op = self.op(alarm);
-        match self.store.writer.submit(batch(&call, vec![op])).await?.committed().await?.pop() {
+        match self.submit(&call, vec![op]).await?.committed().await?.pop() {
             Some(Outcome::Raised(uuid) | Outcome::Logged(uuid)) => Ok(Answer::Uuid(uuid)),
             Some(Outcome::Cleared | Outcome::Unknown | Outcome::Done) | None => Ok(Answer::Done),
         }
@@ -212,13 +212,22 @@ impl Service {
         }
     }
 
+    /// Gives changes their place in the order.
+    pub(super) async fn submit(&self, call: &Call, ops: Vec<Op>) -> Result<Submitted, StoreError> {
+        // More would hold the thread that serves sockets for longer than the way to the writer's takes.
+        const FEW: usize = 4;
+        let are_few = ops.len() <= FEW && !ops.iter().any(|op| matches!(op, Op::ClearAll { .. }));
+        let batch = Batch { token: Some(call.header.token), origin: Some(Arc::clone(&call.origin)), ops };
+        if call.alone && are_few {
+            self.store.writer.submit_at_once(batch).await
+        } else {
+            self.store.writer.submit(batch).await
+        }
+    }
+
     fn deliver(&self, key: &AlarmKey) -> Unknown {
         Unknown::Deliver(self.router.owner_of_key(key).domain)
     }
-}
-
-pub(super) fn batch(call: &Call, ops: Vec<Op>) -> Batch {
-    Batch { token: Some(call.header.token), origin: Some(Arc::clone(&call.origin)), ops }
 }
 
 /// What every stored alarm has: a uuid, a time, one form of the empty entity.

@@ -3,7 +3,7 @@
 //! It knows no SQL and starts nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,7 +18,37 @@ type Reply = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) work: Work,
-    pub(super) reply: Reply,
+    reply: Reply,
+    // Below the reply, so that it is counted until that is sent.
+    _counted: Counted,
+}
+
+/// How many jobs were made and are not answered yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unanswered(Arc<AtomicUsize>);
+
+impl Unanswered {
+    /// Whether there are none.
+    pub(super) fn is_none(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+}
+
+/// One of [`Unanswered`], for as long as it lives.
+#[derive(Debug)]
+struct Counted(Unanswered);
+
+impl Counted {
+    fn new(unanswered: &Unanswered) -> Self {
+        unanswered.0.fetch_add(1, Ordering::AcqRel);
+        Self(unanswered.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What is to be done.
@@ -60,6 +90,12 @@ impl Work {
 }
 
 impl Job {
+    /// A job, and where its answer arrives.
+    pub(super) fn new(work: Work, unanswered: &Unanswered) -> (Self, Submitted) {
+        let (reply, answer) = oneshot::channel();
+        (Self { work, reply, _counted: Counted::new(unanswered) }, Submitted(Answer::Comes(answer)))
+    }
+
     /// A caller that has gone is no error: what it asked for is done, or is not.
     pub(super) fn answer(self, result: Result<Vec<Outcome>, StoreError>) {
         let _gone = self.reply.send(result);
@@ -68,12 +104,26 @@ impl Job {
 
 /// A change that has its place in the order and waits for its commit.
 #[derive(Debug)]
-pub struct Submitted(pub(super) oneshot::Receiver<Result<Vec<Outcome>, StoreError>>);
+pub struct Submitted(Answer);
+
+#[derive(Debug)]
+enum Answer {
+    Comes(oneshot::Receiver<Result<Vec<Outcome>, StoreError>>),
+    IsThere(Vec<Outcome>),
+}
 
 impl Submitted {
+    /// One whose commit is done.
+    pub(super) fn committed_already(outcomes: Vec<Outcome>) -> Self {
+        Self(Answer::IsThere(outcomes))
+    }
+
     /// Waits for the commit.
     pub async fn committed(self) -> Result<Vec<Outcome>, StoreError> {
-        self.0.await.unwrap_or_else(|_| Err(StoreError::stopped()))
+        match self.0 {
+            Answer::Comes(answer) => answer.await.unwrap_or_else(|_| Err(StoreError::stopped())),
+            Answer::IsThere(outcomes) => Ok(outcomes),
+        }
     }
 }
 
@@ -81,13 +131,14 @@ impl Submitted {
 #[derive(Debug, Clone)]
 pub(super) struct Repairs {
     jobs: mpsc::WeakSender<Job>,
+    unanswered: Unanswered,
     done: Arc<AtomicU64>,
 }
 
 impl Repairs {
     /// Asks the writer that takes these jobs.
-    pub(super) fn of(jobs: &mpsc::Sender<Job>) -> Self {
-        Self { jobs: jobs.downgrade(), done: Arc::default() }
+    pub(super) fn of(jobs: &mpsc::Sender<Job>, unanswered: &Unanswered) -> Self {
+        Self { jobs: jobs.downgrade(), unanswered: unanswered.clone(), done: Arc::default() }
     }
 
     /// How many repairs were done, for [`Self::ask`].
@@ -102,24 +153,19 @@ impl Repairs {
 
     /// Has damage repaired that was seen when `seen` repairs had been done; returns when it is.
     pub(super) async fn ask(&self, seen: u64, error: StoreError) -> Result<(), StoreError> {
-        let (job, answer) = Self::job(seen, error);
+        let (job, submitted) = Job::new(Work::Repair(seen, error), &self.unanswered);
         let jobs = self.jobs.upgrade().ok_or_else(StoreError::stopped)?;
         jobs.send(job).await.map_err(|_| StoreError::stopped())?;
         drop(jobs);
-        Submitted(answer).committed().await.map(drop)
+        submitted.committed().await.map(drop)
     }
 
     /// Has damage repaired, and waits for nothing; for threads.
     pub(super) fn tell(&self, seen: u64, error: StoreError) {
-        let (job, _answer) = Self::job(seen, error);
+        let (job, _submitted) = Job::new(Work::Repair(seen, error), &self.unanswered);
         if let Some(jobs) = self.jobs.upgrade() {
             // A writer that has stopped leaves it to the next start.
             let _stopped = jobs.blocking_send(job);
         }
-    }
-
-    fn job(seen: u64, error: StoreError) -> (Job, oneshot::Receiver<Result<Vec<Outcome>, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Job { work: Work::Repair(seen, error), reply }, answer)
     }
 }

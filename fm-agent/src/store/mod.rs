@@ -18,6 +18,7 @@ mod apply;
 mod bounds;
 mod changes;
 mod check;
+mod committer;
 mod condition;
 mod deliveries;
 mod directory;

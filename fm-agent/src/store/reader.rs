@@ -1,7 +1,8 @@
 //! Looking at the store beside the writer.
 //!
-//! Invariants: a read sees a committed state and holds nobody up; it runs on the blocking pool, never
-//! on a thread that serves sockets. A look that meets damage has the writer repair it, and looks once more.
+//! Invariants: a read sees a committed state. It runs on the blocking pool, for the disk may hold it; only a look
+//! for one alarm is done by the thread that asks, and one at a time, so that at most one of those that serve
+//! sockets waits for the disk here. A look that meets damage has the writer repair it, and looks once more.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +77,12 @@ impl Reader {
 
     /// What this node holds of one alarm.
     pub async fn find(&self, key: AlarmKey) -> Result<Option<Kept>, StoreError> {
-        self.run(move |connection| Ok(tables::find_alarm(connection, &key)?.map(|row| row.kept))).await
+        let look =
+            move |connection: &Connection| Ok(tables::find_alarm(connection, &key)?.map(|row| row.kept));
+        match self.at_once(&look) {
+            Some(found) => Ok(found),
+            None => self.run(look).await,
+        }
     }
 
     /// What this node holds of alarms whose entity begins with `prefix`, of one alarm id when given,
@@ -178,6 +184,12 @@ impl Reader {
             })
         })
         .await
+    }
+
+    /// Looks here and now; `None` when somebody else is looking, or when it fails.
+    fn at_once<T>(&self, look: impl Fn(&Connection) -> Result<T, StoreError>) -> Option<T> {
+        let slot = self.slot.try_lock().ok()?;
+        look(slot.as_ref()?).ok()
     }
 
     pub(super) async fn run<T: Send + 'static>(

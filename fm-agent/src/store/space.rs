@@ -108,9 +108,14 @@ impl Tidy {
         self.jobs = self.jobs.saturating_add(jobs);
     }
 
+    /// Whether [`Self::step`] may have something to do.
+    pub(super) fn is_due(&self) -> bool {
+        self.jobs >= LOOK_EACH || self.given_back
+    }
+
     /// One step; whether another one has something to do.
     pub(super) fn step(&mut self, connection: &Connection) -> Result<bool, StoreError> {
-        if self.jobs < LOOK_EACH && !self.given_back {
+        if !self.is_due() {
             return Ok(false);
         }
         let has_more = self.give_back(connection)?;
