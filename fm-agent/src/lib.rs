@@ -17,6 +17,7 @@ pub mod config;
 pub mod ctl;
 pub mod delivery;
 mod failpoint;
+mod lasting;
 pub mod listener;
 pub mod log;
 pub mod metrics;

@@ -18,6 +18,6 @@ mod room;
 mod shares;
 mod socket;
 
-pub use accept::Listener;
+pub use accept::{Connections, Listener};
 pub use shares::{ListenerCounters, Shares};
 pub use socket::{SocketFile, bind};

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A write is answered after its commit; it never waits for a controller longer than the configured
 //!   question limit, and not at all for one that failed lately.
-//! - [`Service::begin`] returns once a request has its place in the store's order, so requests begun one
+//! - [`Entry::begin`] returns once a request has its place in the store's order, so requests begun one
 //!   after the other take effect in that order, whenever their answers come. What a controller has to be
 //!   asked about first (a clear of an unknown alarm, a set that keeps what stands) gets its place later,
 //!   before its answer; detached, it asks nobody and gets its place at once.
@@ -13,6 +13,7 @@
 
 mod admin;
 mod border;
+mod desk;
 mod listing;
 mod measure;
 mod merge;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 use fm_common::ErrorCode;
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
+use tokio_util::task::TaskTracker;
 
 use crate::backend::{Controller, Link};
 use crate::caller::{Caller, Origin};
@@ -40,6 +42,8 @@ use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
 pub use self::border::Border;
+pub use self::desk::{Desk, Entry, Using};
+pub use self::measure::store_counts;
 
 /// The answer to a request that has its place in the order.
 pub type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -57,6 +61,8 @@ pub struct Service {
     border: Border,
     passing: Arc<Passing>,
     metrics: Arc<Metrics>,
+    /// Calls that may look at the store.
+    in_store: TaskTracker,
 }
 
 /// One call: who waits for it, and for how long.
@@ -65,6 +71,8 @@ struct Call {
     header: RequestHeader,
     deadline: Instant,
     origin: Arc<Origin>,
+    /// Let go when the store is not looked at any more.
+    using: Option<Using>,
 }
 
 impl Call {
@@ -96,31 +104,24 @@ impl Service {
             border,
             metrics,
             passing,
+            in_store: TaskTracker::new(),
         }
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// Whether callers' groups decide what they may do.
-    pub fn needs_groups(&self) -> bool {
-        self.border.access.needs_groups()
-    }
-
-    /// Gives a request of this caller its place in the order; what is returned becomes its answer.
-    pub async fn begin(
+    /// Gives a request of this caller its place in the order; what is returned becomes its answer. A read gets
+    /// what it lets go when it does not look at the store any more.
+    async fn begin(
         self: &Arc<Self>,
         header: RequestHeader,
         request: Request,
         caller: &Arc<Caller>,
+        using: Option<Using>,
     ) -> Pending {
         if let Err(refusal) = self.border.admit(&request, caller).await {
             return Box::pin(std::future::ready(Err(refusal)));
         }
         let note = self.border.note(&request, caller, &self.router);
-        let pending = self.start(header, request, Arc::clone(&caller.origin)).await;
+        let pending = self.start(header, request, Arc::clone(&caller.origin), using).await;
         match note {
             None => pending,
             Some(note) => Box::pin(async move {
@@ -136,12 +137,13 @@ impl Service {
         header: RequestHeader,
         request: Request,
         origin: Arc<Origin>,
+        using: Option<Using>,
     ) -> Pending {
         let timeout = Duration::from_millis(header.timeout_ms.into());
         // The answer has to be with the caller by its deadline.
         let deadline = Instant::now() + timeout.mul_f64(0.9);
         let uid = origin.uid;
-        let call = Call { header, deadline, origin };
+        let call = Call { header, deadline, origin, using };
         let to_tell = self.to_tell(&request);
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,
