@@ -303,8 +303,8 @@ async fn serve(
     let ended = tokio::select! {
         () = ending.stop.cancelled() => Ok(End::Stopped),
         next = again.next(setup) => Ok(End::Again(next)),
-        _ = parts.join_next() => Err(anyhow!(PART_ENDED)),
-        _ = accepting.join_next() => Err(anyhow!(PART_ENDED)),
+        Some(_) = parts.join_next() => Err(anyhow!(PART_ENDED)),
+        Some(_) = accepting.join_next() => Err(anyhow!(PART_ENDED)),
         () = store.writer.ended() => Err(anyhow!(PART_ENDED)),
     };
     match &ended {
