@@ -16,6 +16,7 @@
 mod accepted;
 mod apply;
 mod bounds;
+mod changes;
 mod check;
 mod condition;
 mod deliveries;
@@ -38,6 +39,7 @@ mod signed;
 mod space;
 mod tables;
 mod tokens;
+mod transaction;
 mod unreadable;
 mod writer;
 
