@@ -23,8 +23,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use fm_common::paths;
 use nix::unistd::geteuid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{self, JoinSet};
-use tokio::time::timeout;
+use tokio::task;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -35,17 +34,14 @@ use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::failpoint::{self, Moment};
 use crate::lasting::Lasting;
-use crate::listener::{Connections, Listener, Shares};
+use crate::listener::{Listener, Shares};
 use crate::metrics::{Metrics, Scraped, Server};
+use crate::parts::Parts;
 use crate::route::Router;
 use crate::service::{Border, Service};
 use crate::sockets::Sockets;
 use crate::store::{KeepRejected, Limits, Store, StoreOptions};
 use crate::systemd::{self, Handed};
-
-/// How long deliveries that are under way when a new configuration is taken may take. Callers are served
-/// meanwhile, as the configuration before says.
-const RELOAD_GRACE: Duration = Duration::from_millis(500);
 
 const PART_ENDED: &str =
     "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost";
@@ -261,11 +257,10 @@ async fn serve(
     ));
     let reader = metrics_server(config).await?;
 
-    let stopping = CancellationToken::new();
-    let mut parts = JoinSet::new();
+    let mut parts = Parts::default();
     for (worker, healer) in deliveries(config, links, &store, lasting).await? {
-        parts.spawn(worker.run(stopping.clone()));
-        parts.spawn(healer.run(stopping.clone()));
+        parts.running.spawn(worker.run(parts.stopping.clone()));
+        parts.running.spawn(healer.run(parts.stopping.clone()));
     }
     if let Some(server) = reader {
         let address = server.address().map(|address| address.to_string());
@@ -275,16 +270,15 @@ async fn serve(
             let (service, counters) = (Arc::clone(&service), Arc::clone(&counters));
             Box::pin(async move { service.scrape(counters.take()).await })
         };
-        parts.spawn(server.run(scrape, stopping.clone()));
+        parts.running.spawn(server.run(scrape, parts.stopping.clone()));
     }
     if let Some(pause) = systemd::watchdog() {
-        parts.spawn(feed_watchdog(pause, Arc::clone(&store), stopping.clone()));
+        parts.running.spawn(feed_watchdog(pause, Arc::clone(&store), parts.stopping.clone()));
     }
     lasting.desk.put(service);
-    let (closing, mut accepting) = (CancellationToken::new(), JoinSet::new());
     for listener in listeners {
         let (desk, connections) = (Arc::clone(&lasting.desk), lasting.connections.clone());
-        accepting.spawn(listener.run(desk, connections, closing.clone()));
+        parts.accepting.spawn(listener.run(desk, connections, parts.closing.clone()));
     }
     for (domain, link) in links {
         tracing::info!(%domain, backend = link.name(), "domain configured");
@@ -303,22 +297,14 @@ async fn serve(
     let ended = tokio::select! {
         () = ending.stop.cancelled() => Ok(End::Stopped),
         next = again.next(setup) => Ok(End::Again(next)),
-        Some(_) = parts.join_next() => Err(anyhow!(PART_ENDED)),
-        Some(_) = accepting.join_next() => Err(anyhow!(PART_ENDED)),
+        () = parts.ended() => Err(anyhow!(PART_ENDED)),
         () = store.writer.ended() => Err(anyhow!(PART_ENDED)),
     };
     match &ended {
         Ok(End::Again(_)) => {
             systemd::reloading();
             tracing::info!("the new configuration is taken");
-            stopping.cancel();
-            // Those that take longer are asked about afterwards.
-            let _late = timeout(RELOAD_GRACE, all(&mut parts)).await;
-            parts.shutdown().await;
-            // What they have reported comes before what the next ones read. A full disk is an answer, too.
-            let _answered = store.writer.flush().await;
-            closing.cancel();
-            all(&mut accepting).await;
+            parts.hand_over(&store).await;
             flush(audit).await?;
             return ended;
         }
@@ -334,33 +320,13 @@ async fn serve(
             );
         }
     }
-    stopping.cancel();
-    closing.cancel();
-    lasting.passing.close();
-    let Connections { open, stop } = &lasting.connections;
-    stop.cancel();
-    open.close();
-    let drained = async { tokio::join!(all(&mut parts), all(&mut accepting), open.wait()) };
-    tokio::select! {
-        drained = timeout(grace, drained) => {
-            if drained.is_err() {
-                tracing::warn!("the grace period is over; deliveries under way are asked about afterwards");
-            }
-        }
-        () = ending.hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about afterwards"),
-    }
-    parts.shutdown().await;
+    parts.end(lasting, grace, &ending.hurry).await;
     lasting.close_store().await?;
     flush(audit).await?;
     if matches!(ended, Ok(End::Stopped)) {
         tracing::info!("stopped");
     }
     ended
-}
-
-/// Waits until all have ended.
-async fn all(parts: &mut JoinSet<()>) {
-    while parts.join_next().await.is_some() {}
 }
 
 /// Waits until the last audit lines are written.

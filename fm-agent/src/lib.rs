@@ -21,6 +21,7 @@ mod lasting;
 pub mod listener;
 pub mod log;
 pub mod metrics;
+mod parts;
 pub mod passing;
 pub mod route;
 pub mod seldom;

@@ -262,11 +262,10 @@ fn counters_grow_over_new_configurations() {
     };
     let shown = || {
         let text = scrape(&address(&node));
-        SHOWN.map(|series| value(&text, series))
+        SHOWN.map(|series| value(&text, series).to_string())
     };
-    let counted = |[folded, shed, refused]: [u64; 3], recoveries: u32| {
-        let exact = |count: u64| f64::from(u32::try_from(count).unwrap());
-        [exact(folded), exact(shed), exact(refused), f64::from(recoveries)]
+    let counted = |[folded, shed, refused]: [u64; 3], recoveries: u64| {
+        [folded, shed, refused, recoveries].map(|count| count.to_string())
     };
     raise(1);
     let first = store_counts(&node);
