@@ -120,12 +120,6 @@ impl Access {
         &self.counters
     }
 
-    /// Whether a rule asks for groups, so that callers' are needed.
-    pub fn needs_groups(&self) -> bool {
-        let is_group = |principal: &Principal| matches!(principal, Principal::Group(_) | Principal::Gid(_));
-        [&self.rules.read, &self.rules.write, &self.rules.admin].into_iter().flatten().any(is_group)
-    }
-
     /// Whether a caller may have what it needs; `what` it asks for is for the refusal's words.
     pub async fn admit(self: &Arc<Self>, need: Need, what: &str, caller: &Caller) -> Result<(), Refusal> {
         let allowed = self.allows(need, caller);

@@ -4,8 +4,9 @@
 //! - Configuration is complete before anything is opened; the store is open before the socket is bound;
 //!   the socket is bound before the agent says that it is ready.
 //! - A new configuration is taken at SIGHUP: what is wrong with it is told, and changes nothing; a good one is
-//!   served by parts made anew, while callers wait in the sockets. What the sockets and the store are called stays
-//!   until a restart.
+//!   served by parts made anew. No call fails for that: connections go on, calls that have begun end where they
+//!   began, and the others wait until the new parts are there. What the sockets and the store are called stays until a
+//!   restart.
 //! - A stop takes no new requests, answers those that have begun, lets deliveries that are under way end,
 //!   and closes the store, all within the grace period. What waits stays on disk.
 //! - No part ends unnoticed: the agent is whole, or it ends with an error.
@@ -22,8 +23,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use fm_common::paths;
 use nix::unistd::geteuid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{self, JoinSet};
-use tokio::time::timeout;
+use tokio::task;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -33,17 +33,15 @@ use crate::caller::Door;
 use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
 use crate::failpoint::{self, Moment};
+use crate::lasting::Lasting;
 use crate::listener::{Listener, Shares};
 use crate::metrics::{Metrics, Scraped, Server};
-use crate::passing::Passing;
+use crate::parts::Parts;
 use crate::route::Router;
 use crate::service::{Border, Service};
 use crate::sockets::Sockets;
 use crate::store::{KeepRejected, Limits, Store, StoreOptions};
 use crate::systemd::{self, Handed};
-
-/// How long deliveries that are under way when a new configuration is taken may take: callers wait meanwhile.
-const RELOAD_GRACE: Duration = Duration::from_millis(500);
 
 const PART_ENDED: &str =
     "a part of the agent ended by itself; the log above says why, nothing acknowledged is lost";
@@ -129,14 +127,14 @@ pub async fn run(
     read_again: ReadAgain,
     ending: Ending,
 ) -> anyhow::Result<()> {
-    let metrics = Arc::new(Metrics::new().context("cannot make the metrics")?);
+    let mut lasting = Lasting::new()?;
     let mut sockets = Sockets::new(handed);
     let mut again = Again::new(read_again)?;
-    let mut setup = Setup::new(config).await?;
+    let mut setup = Setup::new(config, None).await?;
     let mut before: Option<Setup> = None;
     loop {
         let mut is_ready = false;
-        match serve(&setup, &mut sockets, &metrics, &mut again, &ending, &mut is_ready).await {
+        match serve(&setup, &mut sockets, &mut lasting, &mut again, &ending, &mut is_ready).await {
             Ok(End::Stopped) => return Ok(()),
             Ok(End::Again(next)) => before = Some(std::mem::replace(&mut setup, *next)),
             Err(error) => {
@@ -161,16 +159,26 @@ struct Setup {
 }
 
 impl Setup {
-    async fn new(config: Config) -> anyhow::Result<Self> {
+    /// From a configuration that comes after `present`, if one does.
+    async fn new(config: Config, present: Option<&Self>) -> anyhow::Result<Self> {
         let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let places = Places::new(&config.agent, geteuid().is_root(), variable)?;
         let links = links(&config)?;
-        Self::with(config, places, links).await
+        Self::with(config, places, links, present).await
     }
 
-    async fn with(config: Config, places: Places, links: BTreeMap<Domain, Link>) -> anyhow::Result<Self> {
+    async fn with(
+        config: Config,
+        places: Places,
+        links: BTreeMap<Domain, Link>,
+        present: Option<&Self>,
+    ) -> anyhow::Result<Self> {
         let access = look_up(config.access.clone()).await?;
-        let audit = Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?);
+        // A file has one writer, which keeps its lines in order.
+        let audit = match present.filter(|present| present.config.audit == config.audit) {
+            Some(present) => Arc::clone(&present.audit),
+            None => Arc::new(Audit::new(&config.audit).context("cannot start the audit log")?),
+        };
         Ok(Self { config, places, links, access, audit })
     }
 }
@@ -210,7 +218,7 @@ impl Again {
     }
 
     async fn read(&self, present: &Setup) -> anyhow::Result<Setup> {
-        let next = Setup::new((self.read)()?).await?;
+        let next = Setup::new((self.read)()?, Some(present)).await?;
         ensure!(
             next.places == present.places,
             "agent.socket, agent.admin_socket and agent.state_dir change with a restart only"
@@ -224,19 +232,19 @@ impl Again {
 async fn serve(
     setup: &Setup,
     sockets: &mut Sockets,
-    metrics: &Arc<Metrics>,
+    lasting: &mut Lasting,
     again: &mut Again,
     ending: &Ending,
     is_ready: &mut bool,
 ) -> anyhow::Result<End> {
     let Setup { config, places, links, access, audit } = setup;
-    let store = Arc::new(Store::open(&store_options(config, places, links, metrics))?);
+    let grace = config.agent.shutdown_grace_ms.duration();
+    let store = lasting.store(&store_options(config, places, links, &lasting.metrics), grace).await?;
     failpoint::pass(Moment::StoreOpen);
-    let shares = Arc::new(Shares::new(config.limits.clone(), geteuid().as_raw()));
-    let listeners = listen(config, sockets.open(config, places)?, &shares)?;
+    let shares = lasting.shares(config);
+    let listeners = listen(sockets.open(config, places)?, &shares)?;
     failpoint::pass(Moment::SocketBound);
     let router = Router::new(config.route.clone(), links.keys().copied().collect());
-    let passing = Arc::new(Passing::default());
     let border = Border { access: Arc::clone(access), audit: Arc::clone(audit) };
     let service = Arc::new(Service::new(
         Arc::clone(&store),
@@ -244,29 +252,33 @@ async fn serve(
         links.clone(),
         &config.agent,
         border,
-        Arc::clone(metrics),
-        Arc::clone(&passing),
+        Arc::clone(&lasting.metrics),
+        Arc::clone(&lasting.passing),
     ));
     let reader = metrics_server(config).await?;
 
-    let stopping = CancellationToken::new();
-    let mut parts = JoinSet::new();
-    deliver(&mut parts, config, links, &store, metrics, &passing, &stopping).await?;
+    let mut parts = Parts::default();
+    for (worker, healer) in deliveries(config, links, &store, lasting).await? {
+        parts.running.spawn(worker.run(parts.stopping.clone()));
+        parts.running.spawn(healer.run(parts.stopping.clone()));
+    }
     if let Some(server) = reader {
         let address = server.address().map(|address| address.to_string());
         tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
-        let (service, shares) = (Arc::clone(&service), Arc::clone(&shares));
+        let (service, counters) = (Arc::clone(&service), Arc::clone(&lasting.counters));
         let scrape = move || -> Scraped {
-            let (service, shares) = (Arc::clone(&service), Arc::clone(&shares));
-            Box::pin(async move { service.scrape(shares.counters().state()).await })
+            let (service, counters) = (Arc::clone(&service), Arc::clone(&counters));
+            Box::pin(async move { service.scrape(counters.take()).await })
         };
-        parts.spawn(server.run(scrape, stopping.clone()));
-    }
-    for listener in listeners {
-        parts.spawn(listener.run(Arc::clone(&service), stopping.clone()));
+        parts.running.spawn(server.run(scrape, parts.stopping.clone()));
     }
     if let Some(pause) = systemd::watchdog() {
-        parts.spawn(feed_watchdog(pause, Arc::clone(&store), stopping.clone()));
+        parts.running.spawn(feed_watchdog(pause, Arc::clone(&store), parts.stopping.clone()));
+    }
+    lasting.desk.put(service);
+    for listener in listeners {
+        let (desk, connections) = (Arc::clone(&lasting.desk), lasting.connections.clone());
+        parts.accepting.spawn(listener.run(desk, connections, parts.closing.clone()));
     }
     for (domain, link) in links {
         tracing::info!(%domain, backend = link.name(), "domain configured");
@@ -285,49 +297,42 @@ async fn serve(
     let ended = tokio::select! {
         () = ending.stop.cancelled() => Ok(End::Stopped),
         next = again.next(setup) => Ok(End::Again(next)),
-        _ = parts.join_next() => Err(anyhow!(PART_ENDED)),
+        () = parts.ended() => Err(anyhow!(PART_ENDED)),
         () = store.writer.ended() => Err(anyhow!(PART_ENDED)),
     };
-    let grace = match &ended {
+    match &ended {
         Ok(End::Again(_)) => {
             systemd::reloading();
             tracing::info!("the new configuration is taken");
-            RELOAD_GRACE
+            parts.hand_over(&store).await;
+            flush(audit).await?;
+            return ended;
         }
         Ok(End::Stopped) => {
             systemd::stopping();
             sockets.close();
             tracing::info!("stopping: what waits stays on disk");
-            config.agent.shutdown_grace_ms.duration()
         }
         Err(_) => {
             sockets.close();
             tracing::error!(
                 "a part of the agent has ended by itself: the agent stops so that it is started anew"
             );
-            config.agent.shutdown_grace_ms.duration()
         }
-    };
-    stopping.cancel();
-    passing.close();
-    let drained = async { while parts.join_next().await.is_some() {} };
-    tokio::select! {
-        drained = timeout(grace, drained) => {
-            if drained.is_err() {
-                tracing::warn!("the grace period is over; deliveries under way are asked about afterwards");
-            }
-        }
-        () = ending.hurry.cancelled() => tracing::warn!("hurried: deliveries under way are asked about afterwards"),
     }
-    parts.shutdown().await;
-    store.writer.stop().await.context("the store did not close cleanly; nothing acknowledged is lost")?;
-    let audit = Arc::clone(audit);
-    task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")?;
-    service.carry(shares.counters().state());
+    parts.end(lasting, grace, &ending.hurry).await;
+    lasting.close_store().await?;
+    flush(audit).await?;
     if matches!(ended, Ok(End::Stopped)) {
         tracing::info!("stopped");
     }
     ended
+}
+
+/// Waits until the last audit lines are written.
+async fn flush(audit: &Arc<Audit>) -> anyhow::Result<()> {
+    let audit = Arc::clone(audit);
+    task::spawn_blocking(move || audit.flush()).await.context("the audit log did not end")
 }
 
 /// Tells the service manager that the agent lives, as long as the store's writer answers.
@@ -343,16 +348,14 @@ async fn feed_watchdog(pause: Duration, store: Arc<Store>, stopping: Cancellatio
     }
 }
 
-/// Starts the delivery to each controller, and the comparison with it.
-async fn deliver(
-    parts: &mut JoinSet<()>,
+/// The delivery to each controller, and the comparison with it.
+async fn deliveries(
     config: &Config,
     links: &BTreeMap<Domain, Link>,
     store: &Arc<Store>,
-    metrics: &Arc<Metrics>,
-    passing: &Arc<Passing>,
-    stopping: &CancellationToken,
-) -> anyhow::Result<()> {
+    lasting: &Lasting,
+) -> anyhow::Result<Vec<(Worker, Healer)>> {
+    let mut deliveries = Vec::new();
     for (domain, link) in links {
         let Link::Controller(controller) = link else { continue };
         let domains = config.domains();
@@ -361,13 +364,12 @@ async fn deliver(
         let (store, controller) = (Arc::clone(store), controller.clone());
         let spread = domain_config.compare_spread_ms.duration();
         let healer = Healer::new(*domain, Arc::clone(&store), controller.clone(), spread);
-        parts.spawn(healer.run(stopping.clone()));
         let most = domain_config.max_in_flight.get();
-        let (metrics, passing) = (Arc::clone(metrics), Arc::clone(passing));
+        let (metrics, passing) = (Arc::clone(&lasting.metrics), Arc::clone(&lasting.passing));
         let worker = Worker::new(*domain, store, controller, most, metrics, passing).await?;
-        parts.spawn(worker.run(stopping.clone()));
+        deliveries.push((worker, healer));
     }
-    Ok(())
+    Ok(deliveries)
 }
 
 /// The rules, with their names looked up where that may take its time.
@@ -377,16 +379,11 @@ async fn look_up(rules: AccessConfig) -> anyhow::Result<Arc<Access>> {
 }
 
 /// Both sockets, ready for callers.
-fn listen(
-    config: &Config,
-    sockets: Vec<(Door, UnixListener)>,
-    shares: &Arc<Shares>,
-) -> anyhow::Result<Vec<Listener>> {
-    let most = config.agent.max_connections.get();
+fn listen(sockets: Vec<(Door, UnixListener)>, shares: &Arc<Shares>) -> anyhow::Result<Vec<Listener>> {
     sockets
         .into_iter()
         .map(|(door, socket)| {
-            Listener::new(socket, door, most, Arc::clone(shares)).context("cannot watch the socket")
+            Listener::new(socket, door, Arc::clone(shares)).context("cannot watch the socket")
         })
         .collect()
 }

@@ -151,10 +151,10 @@ impl Inside {
         let ending = Ending::default();
         let stop = ending.stop.clone();
         let agent = tokio::spawn(async move {
-            let setup = Setup::with(Config::default(), places, links).await?;
-            let (mut sockets, metrics) = (Sockets::default(), Arc::new(Metrics::new()?));
+            let setup = Setup::with(Config::default(), places, links, None).await?;
+            let (mut sockets, mut lasting) = (Sockets::default(), Lasting::new()?);
             let mut again = Again::new(Box::new(|| Ok(Config::default())))?;
-            serve(&setup, &mut sockets, &metrics, &mut again, &ending, &mut false).await.map(drop)
+            serve(&setup, &mut sockets, &mut lasting, &mut again, &ending, &mut false).await.map(drop)
         });
         let client = Client::new(Options { socket: Some(socket), ..Options::default() });
         Self { faulty, client, stop, agent, _directory: directory }

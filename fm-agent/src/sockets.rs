@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 
@@ -93,13 +92,7 @@ impl Sockets {
 fn close(open: Open) {
     let Open { file: SocketFile { path, .. }, listener, is_own, .. } = open;
     drop(listener);
-    if is_own {
-        remove(&path);
-    }
-}
-
-fn remove(path: &PathBuf) {
-    if let Err(error) = fs::remove_file(path) {
+    if is_own && let Err(error) = fs::remove_file(&path) {
         tracing::warn!(%error, socket = %path.display(), "the socket could not be removed");
     }
 }

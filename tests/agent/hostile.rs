@@ -28,8 +28,10 @@ fn greeted(socket: &std::path::Path) -> io::Result<UnixStream> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut frame = Vec::new();
     codec::encode_hello(&mut frame, &Hello::new("hostile")).unwrap();
-    stream.write_all(&frame)?;
-    match codec::decode_hello_answer(&next(&mut stream)?).unwrap() {
+    // Who is refused at once finds the reason, though its hello found nobody.
+    let sent = stream.write_all(&frame);
+    let answer = next(&mut stream).or_else(|error| sent.and(Err(error)))?;
+    match codec::decode_hello_answer(&answer).unwrap() {
         HelloAnswer::Welcome { .. } => Ok(stream),
         HelloAnswer::Refused(refusal) => Err(io::Error::other(refusal)),
     }

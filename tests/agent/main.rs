@@ -23,6 +23,7 @@ mod manager;
 mod matrix;
 mod metrics;
 mod recovery;
+mod reload;
 mod semantics;
 mod service_manager;
 mod standalone;

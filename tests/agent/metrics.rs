@@ -1,14 +1,16 @@
 //! The figures for Prometheus, read as Prometheus reads them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 use fm_agent::metrics::describe;
+use fm_common::{Alarm, AlarmState, ErrorCode};
 use fm_rest_sim::{Fault, FaultKind};
+use serde_json::Value;
 
-use crate::support::{ALARM_ID, Node, alarm, controller, domain, key, wait_for};
+use crate::support::{ALARM_ID, Node, alarm, code, controller, domain, key, wait_for};
 
 /// What a reader is answered: the head and the body.
 fn ask(mut stream: impl Read + Write, request: &str) -> (String, String) {
@@ -23,10 +25,10 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")
 }
 
-/// The address that the agent says it serves at.
+/// The address that the agent says it serves at now.
 fn address(node: &Node) -> String {
     let log = node.log();
-    let line = log.lines().find(|line| line.contains("metrics are served")).unwrap().to_owned();
+    let line = log.lines().rfind(|line| line.contains("metrics are served")).unwrap().to_owned();
     line.split_once("address=\"").unwrap().1.trim_end_matches('"').to_owned()
 }
 
@@ -192,13 +194,101 @@ fn callers_that_were_turned_away_and_audit_lines_are_counted_by_cause() {
     assert!(value(&text, "fm_agent_connections_accepted_total") >= 2.0, "{text}");
 
     // With a new configuration they go on from where they were.
-    node.signal("HUP");
-    wait_for("the second start", || node.log().matches(" ready ").count() == 2);
-    let log = node.log();
-    let line = log.lines().rfind(|line| line.contains("metrics are served")).unwrap();
-    let address = line.split_once("address=\"").unwrap().1.trim_end_matches('"');
-    let text = scrape(address);
+    node.reload();
+    let address = self::address(&node);
+    let text = scrape(&address);
     for (series, expected) in series {
         assert!((value(&text, series) - expected).abs() < f64::EPSILON, "{series} in:\n{text}");
     }
+    node.client.set_list(vec![alarm("host=b"), alarm("host=c")]).unwrap_err();
+    assert!((value(&scrape(&address), "fm_agent_lists_refused_total") - 2.0).abs() < f64::EPSILON);
+}
+
+/// Every series that may only grow, with its value.
+fn growing(text: &str) -> BTreeMap<String, f64> {
+    let counts = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+    let grows = |series: &str| {
+        let family = series.split('{').next().unwrap();
+        ["_total", "_count", "_sum", "_bucket"].iter().any(|end| family.ends_with(end))
+    };
+    counts
+        .filter(|(series, _)| grows(series))
+        .map(|(series, count)| (series.to_owned(), count.parse().unwrap()))
+        .collect()
+}
+
+/// What the store says itself of what it folded, gave up and refused since it was opened.
+fn store_counts(node: &Node) -> [u64; 3] {
+    let status: Value = serde_json::from_str(&node.client.status().unwrap()).unwrap();
+    let store = &status["store"];
+    let shed = store["shed"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    [store["folded"].as_u64().unwrap(), shed, store["refused_at_limit"].as_u64().unwrap()]
+}
+
+#[test]
+fn counters_grow_over_new_configurations() {
+    const SHOWN: [&str; 4] = [
+        "fm_agent_folded_requests_total",
+        "fm_agent_shed_requests_total",
+        "fm_agent_refused_requests_total",
+        "fm_agent_controller_recoveries_total{domain=\"platform\"}",
+    ];
+    let sim = controller();
+    let config = |rejected: u32| {
+        let store = format!("max_requests = 1000\nhigh_water = 0.1\nmax_rejected = {rejected}\n");
+        let domain = domain("platform", &sim, "labrador");
+        format!("{store}[metrics]\nlisten = '127.0.0.1:0'\n{domain}")
+    };
+    let node = Node::start(&config(10));
+    node.client.set(alarm("host=first")).unwrap();
+    node.wait_delivered();
+    // Raises each of them, the last two by one.
+    let raise = |round: u32| {
+        let down = sim.add_fault(Fault::status(503)).unwrap();
+        node.client.set(alarm(&format!("host=down{round}"))).unwrap();
+        node.wait_down("platform");
+        for number in 0..200 {
+            let log = Alarm { alarm_state: AlarmState::Log, ..alarm(&format!("host=log{number}")) };
+            node.client.set(log).unwrap();
+        }
+        for number in 0..150 {
+            let text = format!("{round}, {number}");
+            node.client.set(Alarm { reason_text: text, ..alarm("host=again") }).unwrap();
+        }
+        let too_many = (0..1001).map(|number| alarm(&format!("host=n{number}"))).collect();
+        assert_eq!(code(node.client.set_list(too_many)), ErrorCode::NotEnoughSpace);
+        sim.remove_fault(down).unwrap();
+        node.wait_delivered();
+    };
+    let shown = || {
+        let text = scrape(&address(&node));
+        SHOWN.map(|series| value(&text, series).to_string())
+    };
+    let counted = |[folded, shed, refused]: [u64; 3], recoveries: u64| {
+        [folded, shed, refused, recoveries].map(|count| count.to_string())
+    };
+    raise(1);
+    let first = store_counts(&node);
+    assert!(first[0] > 0 && first[1] > 0 && first[2] == 1, "{first:?}");
+    assert_eq!(shown(), counted(first, 1));
+
+    // The store stays open with this, and with the next it is opened anew.
+    for rejected in [10, 20] {
+        let before = growing(&scrape(&address(&node)));
+        node.configure(&config(rejected));
+        node.reload();
+        let after = growing(&scrape(&address(&node)));
+        for (series, before) in before {
+            assert!(
+                after.get(&series).is_some_and(|after| *after >= before),
+                "{series}: {before}, {after:?}"
+            );
+        }
+        assert_eq!(shown(), counted(first, 1));
+    }
+    assert_eq!(store_counts(&node), [0; 3], "the store was opened anew");
+    raise(2);
+    let second = store_counts(&node);
+    assert_eq!(second[2], 1);
+    assert_eq!(shown(), counted([first[0] + second[0], first[1] + second[1], 2], 2));
 }

@@ -215,6 +215,14 @@ impl Node {
         assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
     }
 
+    /// Has the agent take its configuration anew, and waits until it serves.
+    pub(crate) fn reload(&self) {
+        let readies = || self.log().matches(" ready ").count();
+        let before = readies();
+        self.signal("HUP");
+        wait_for("the new configuration to be served", || readies() > before);
+    }
+
     /// Waits until the agent has ended.
     pub(crate) fn wait_end(&mut self) -> ExitStatus {
         let mut agent = self.agent.take().unwrap();

@@ -93,9 +93,9 @@ impl Health {
         self.lock().condition.clone()
     }
 
-    /// How often it has come back.
-    pub fn recoveries(&self) -> u64 {
-        self.lock().recoveries
+    /// How often it has come back since this was asked last.
+    pub fn take_recoveries(&self) -> u64 {
+        std::mem::take(&mut self.lock().recoveries)
     }
 
     /// Why it counts as down, if it does.
@@ -204,7 +204,7 @@ mod tests {
         assert!(health.probe_at().is_some());
         health.succeeded();
         assert_eq!(health.condition(), Condition::Up);
-        assert_eq!(health.recoveries(), 1);
+        assert_eq!([health.take_recoveries(), health.take_recoveries()], [1, 0]);
         assert!(health.may_ask());
         assert_eq!(health.probe_at(), None);
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 /// Shares of the agent that keep its other callers served when one of them floods it. A process is told apart
 /// by its process id, because most callers of a node run as root; the limits of a user hold for every user but
 /// root and the agent's own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// Connections of one process at the same time, 1 to 1000000; more are refused.

@@ -9,69 +9,65 @@ use fm_common::ErrorCode;
 use fm_common::protocol::codec;
 use fm_common::protocol::{HelloAnswer, Refusal};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Peer, serve};
-use super::room;
 use super::shares::{Full, Seat, Shares};
 use crate::caller::Door;
 use crate::seldom::Seldom;
-use crate::service::Service;
+use crate::service::Desk;
 
 /// A pause after a failed accept (out of descriptors): the queue of the socket holds callers meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Connections of administrators at the same time: besides the others', so that an agent that is overrun can
-/// still be looked into.
-const ADMIN_CONNECTIONS: usize = 64;
+
+/// Callers' connections, over all configurations.
+#[derive(Debug, Clone, Default)]
+pub struct Connections {
+    /// Those that are open.
+    pub open: TaskTracker,
+    /// They end, once what their callers have sent is answered.
+    pub stop: CancellationToken,
+}
 
 /// One of the agent's sockets.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
     door: Door,
-    places: Arc<Semaphore>,
     shares: Arc<Shares>,
 }
 
 impl Listener {
-    /// A listener on a bound socket, for at most so many connections of all callers; administrators' has
-    /// its own number.
+    /// A listener on a bound socket.
     ///
     /// # Errors
     /// A socket that the runtime cannot watch.
     pub fn new(
         socket: std::os::unix::net::UnixListener,
         door: Door,
-        max_connections: usize,
         shares: Arc<Shares>,
     ) -> io::Result<Self> {
-        let places = match door {
-            Door::Main => room::connections(max_connections),
-            Door::Admin => ADMIN_CONNECTIONS,
-        };
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { socket: UnixListener::from_std(socket)?, door, places, shares })
+        Ok(Self { socket: UnixListener::from_std(socket)?, door, shares })
     }
 
-    /// Serves callers until `stop`, then waits until what they have begun is answered.
-    pub async fn run(self, service: Arc<Service>, stop: CancellationToken) {
-        let connections = TaskTracker::new();
+    /// Takes callers until `end`. Their connections go on.
+    pub async fn run(self, desk: Arc<Desk>, connections: Connections, end: CancellationToken) {
         let (failing, full) = (Seldom::new(), Seldom::new());
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
-                () = stop.cancelled() => break,
+                () = end.cancelled() => return,
             };
             match accepted.and_then(|(stream, _)| Ok((Peer::of(&stream, self.door)?, stream))) {
                 Ok((peer, stream)) => match self.admit(&peer) {
                     Ok((place, seat)) => {
                         self.shares.counters().accepted.fetch_add(1, Ordering::Relaxed);
-                        let open = service.metrics().connection();
-                        let (service, stop) = (Arc::clone(&service), stop.clone());
-                        connections.spawn(async move {
-                            serve(stream, peer, &seat, service, stop).await;
+                        let open = desk.metrics().connection();
+                        let (desk, stop) = (Arc::clone(&desk), connections.stop.clone());
+                        connections.open.spawn(async move {
+                            serve(stream, peer, &seat, desk, stop).await;
                             drop((place, seat, open));
                         });
                     }
@@ -85,15 +81,11 @@ impl Listener {
                 }
             }
         }
-        // Whoever comes now is told at once that there is no agent, rather than held until its deadline.
-        drop(self.socket);
-        connections.close();
-        connections.wait().await;
     }
 
     fn admit(&self, peer: &Peer) -> Result<(OwnedSemaphorePermit, Seat), Full> {
         let counters = self.shares.counters();
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+        let place = self.shares.place(self.door).ok_or_else(|| {
             counters.refused_connections.fetch_add(1, Ordering::Relaxed);
             match self.door {
                 Door::Main => Full("agent.max_connections, or the limit of open files"),

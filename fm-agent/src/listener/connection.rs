@@ -34,7 +34,7 @@ use super::frames::{FrameError, FrameReader};
 use super::shares::{Held, ListenerCounters, Seat, Shares};
 use crate::caller::{Caller, Door, Origin, executable, peer_groups};
 use crate::seldom::Seldom;
-use crate::service::Service;
+use crate::service::{Desk, Entry};
 
 /// Requests of one connection that may be unanswered at a time.
 const MOST_UNANSWERED: usize = 256;
@@ -117,10 +117,10 @@ pub(super) async fn serve(
     stream: UnixStream,
     peer: Peer,
     seat: &Seat,
-    service: Arc<Service>,
+    desk: Arc<Desk>,
     stop: CancellationToken,
 ) {
-    let groups = if service.needs_groups() { groups(&stream, &peer) } else { Vec::new() };
+    let groups = groups(&stream, &peer);
     let (reader, writer) = stream.into_split();
     let mut frames = FrameReader::new(reader);
     let mut answers = Answers { writer, buffer: Vec::new(), gone: false };
@@ -131,8 +131,8 @@ pub(super) async fn serve(
     let ended = match greeted {
         Ok(Some(program)) => {
             let caller = Arc::new(peer.caller(&program, groups));
-            let requests = Requests { frames, seat };
-            exchange(requests, &mut answers, &caller, &service, &stop).await
+            let requests = Requests { frames, seat, desk: &desk };
+            exchange(requests, &mut answers, &caller, &stop).await
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -189,6 +189,7 @@ async fn greet(
 struct Requests<'a> {
     frames: FrameReader<OwnedReadHalf>,
     seat: &'a Seat,
+    desk: &'a Desk,
 }
 
 /// A request off the connection, with what it holds until it is answered.
@@ -197,10 +198,11 @@ struct Arrived {
     /// How many entries its list has, when that is more than it may have.
     too_many: Option<usize>,
     held: (Held, Held),
+    entry: Entry,
 }
 
 impl Requests<'_> {
-    /// The next request, once its connection's process and user have room for it.
+    /// The next request, once its connection's process and user have room for it and there is a service.
     async fn next(mut self) -> (Self, Result<Option<Arrived>, FrameError>) {
         let arrived = self.arrive().await;
         (self, arrived)
@@ -218,7 +220,8 @@ impl Requests<'_> {
         self.frames.forgive();
         let payload = self.frames.payload(length).await?;
         let places = self.seat.places(if too_many.is_some() { 1 } else { weight.places }).await;
-        Ok(Some(Arrived { payload, too_many, held: (memory, places) }))
+        let entry = self.desk.enter().await;
+        Ok(Some(Arrived { payload, too_many, held: (memory, places), entry }))
     }
 }
 
@@ -226,10 +229,9 @@ async fn exchange(
     requests: Requests<'_>,
     answers: &mut Answers,
     caller: &Arc<Caller>,
-    service: &Arc<Service>,
     stop: &CancellationToken,
 ) -> Result<(), ConnectionError> {
-    let shares = Arc::clone(requests.seat.shares());
+    let (shares, metrics) = (Arc::clone(requests.seat.shares()), requests.desk.metrics());
     let socket = requests.frames.stream().as_ref().as_raw_fd();
     let peer = &*caller.origin;
     let mut under_way = FuturesUnordered::new();
@@ -239,7 +241,7 @@ async fn exchange(
         tokio::select! {
             biased;
             Some((header, kind, begun, response, held)) = under_way.next() => {
-                service.metrics().answered(kind, result(&response), Instant::elapsed(&begun));
+                metrics.answered(kind, result(&response), Instant::elapsed(&begun));
                 note(peer, &header, kind, &response);
                 if header.detached {
                     answers.offer(header.id, &response, peer).await?;
@@ -249,7 +251,7 @@ async fn exchange(
                 drop::<(Held, Held)>(held);
             }
             (requests, arrived) = &mut next, if reading && under_way.len() < MOST_UNANSWERED => {
-                let Some(Arrived { payload, too_many, held }) = answers.or_tell(arrived, peer).await? else {
+                let Some(Arrived { payload, too_many, held, entry }) = answers.or_tell(arrived, peer).await? else {
                     reading = false;
                     continue;
                 };
@@ -261,15 +263,19 @@ async fn exchange(
                         Ok(request) => {
                             drop(payload);
                             let (kind, begun) = (request.kind(), Instant::now());
-                            let pending = service.begin(header, request, caller).await;
-                            under_way.push(async move { (header, kind, begun, pending.await, held) });
+                            let (pending, using) = entry.begin(header, request, caller).await;
+                            under_way.push(async move {
+                                let response = pending.await;
+                                drop(using);
+                                (header, kind, begun, response, held)
+                            });
                             continue;
                         }
                         Err(error) => not_understood(&error),
                     },
                 };
                 let response = Err(refusal);
-                service.metrics().answered("unknown", result(&response), Duration::ZERO);
+                metrics.answered("unknown", result(&response), Duration::ZERO);
                 note(peer, &header, "unknown", &response);
                 answers.response(header.id, &response, peer).await?;
             }

@@ -17,10 +17,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::room;
+use crate::caller::Door;
 use crate::config::LimitsConfig;
 use crate::metrics::SocketState;
 
-/// What callers' connections came to.
+/// Connections of administrators at the same time: besides the others', so that an agent that is overrun can
+/// still be looked into.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// What callers' connections came to, over all configurations.
 #[derive(Debug, Default)]
 pub struct ListenerCounters {
     /// Connections accepted.
@@ -42,9 +48,9 @@ pub struct ListenerCounters {
 }
 
 impl ListenerCounters {
-    /// What they are now.
-    pub fn state(&self) -> SocketState {
-        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    /// What they came to since this was asked last.
+    pub fn take(&self) -> SocketState {
+        let now = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
         SocketState {
             accepted: now(&self.accepted),
             refused_in_all: now(&self.refused_connections),
@@ -62,10 +68,14 @@ impl ListenerCounters {
 #[derive(Debug)]
 pub struct Shares {
     limits: LimitsConfig,
+    max_connections: usize,
     own_uid: u32,
+    /// Places for connections of all callers; administrators have their own.
+    places: Arc<Semaphore>,
+    admin_places: Arc<Semaphore>,
     bytes: Budget,
     parties: Mutex<HashMap<Party, Weak<Share>>>,
-    counters: ListenerCounters,
+    counters: Arc<ListenerCounters>,
 }
 
 /// Who has a share.
@@ -113,13 +123,42 @@ impl Budget {
 pub(super) struct Full(pub(super) &'static str);
 
 impl Shares {
-    /// Nobody's yet. `own_uid` is the user of this agent.
-    pub fn new(limits: LimitsConfig, own_uid: u32) -> Self {
+    /// Nobody's yet, for at most so many connections of all callers. `own_uid` is the user of this agent.
+    pub fn new(
+        limits: LimitsConfig,
+        max_connections: usize,
+        own_uid: u32,
+        counters: Arc<ListenerCounters>,
+    ) -> Self {
         let bytes = Budget::new(limits.buffered_bytes.get());
-        Self { limits, own_uid, bytes, parties: Mutex::default(), counters: ListenerCounters::default() }
+        let places = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Self {
+            limits,
+            max_connections,
+            own_uid,
+            places: places(room::connections(max_connections)),
+            admin_places: places(ADMIN_CONNECTIONS),
+            bytes,
+            parties: Mutex::default(),
+            counters,
+        }
     }
 
-    /// What callers' connections came to so far.
+    /// Whether they are what these limits ask for.
+    pub fn are_for(&self, limits: &LimitsConfig, max_connections: usize) -> bool {
+        self.limits == *limits && self.max_connections == max_connections
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(super) fn place(&self, door: Door) -> Option<OwnedSemaphorePermit> {
+        let places = match door {
+            Door::Main => &self.places,
+            Door::Admin => &self.admin_places,
+        };
+        Arc::clone(places).try_acquire_owned().ok()
+    }
+
+    /// What callers' connections came to.
     pub fn counters(&self) -> &ListenerCounters {
         &self.counters
     }
@@ -264,7 +303,7 @@ mod tests {
     use tokio::time::timeout;
 
     fn shares(text: &str) -> Arc<Shares> {
-        Arc::new(Shares::new(toml::from_str(text).unwrap(), 500))
+        Arc::new(Shares::new(toml::from_str(text).unwrap(), 100, 500, Arc::default()))
     }
 
     #[test]

@@ -3,15 +3,14 @@
 //!
 //! Invariants:
 //! - Each cause has its series from the start, so that a rate over the first one is right.
-//! - The counters behind the figures begin anew with a new configuration; the figures do not.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! - What those counters come to is taken from them when it is shown, and added here: the figures only grow,
+//!   whatever begins anew with a new configuration.
 
 use prometheus::{IntCounter, IntCounterVec};
 
-use super::{Families, MetricsError, raise_to};
+use super::{Families, MetricsError};
 
-/// What callers came to when it is asked for, since the start.
+/// What callers came to since it was asked for last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallerState {
     /// What became of connections and requests at the sockets.
@@ -28,7 +27,7 @@ pub struct CallerState {
     pub audit_lost: u64,
 }
 
-/// What became of connections and requests at the sockets, since the start.
+/// What became of connections and requests at the sockets since it was asked for last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SocketState {
     /// Connections accepted.
@@ -49,12 +48,8 @@ pub struct SocketState {
     pub refused_lists: u64,
 }
 
-/// So many series there are.
-const SERIES: usize = 13;
-
 #[derive(Debug)]
 pub(super) struct Callers {
-    before: Mutex<[u64; SERIES]>,
     accepted: IntCounter,
     refused: IntCounterVec,
     closed: IntCounterVec,
@@ -66,8 +61,7 @@ pub(super) struct Callers {
 
 impl Callers {
     pub(super) fn new(new: &Families) -> Result<Self, MetricsError> {
-        Ok(Self {
-            before: Mutex::default(),
+        let this = Self {
             accepted: new.counter("fm_agent_connections_accepted_total", "Callers' connections taken.")?,
             refused: new.counters(
                 "fm_agent_connections_refused_total",
@@ -97,30 +91,19 @@ impl Callers {
                 "Lines of the audit log: written, or lost because its file could not be written in time.",
                 &["outcome"],
             )?,
-        })
+        };
+        this.add(&CallerState::default());
+        Ok(this)
     }
 
-    /// Brings the figures up to date.
-    pub(super) fn show(&self, state: &CallerState) {
-        let before = self.before();
-        for ((counter, now), before) in self.series(state).iter().zip(before.iter()) {
-            raise_to(counter, before + now);
+    /// Adds what came since the last time.
+    pub(super) fn add(&self, state: &CallerState) {
+        for (counter, number) in self.series(state) {
+            counter.inc_by(number);
         }
     }
 
-    /// What was counted until now stays; the counters behind it begin anew.
-    pub(super) fn carry(&self, state: &CallerState) {
-        let mut before = self.before();
-        for ((_, now), before) in self.series(state).iter().zip(before.iter_mut()) {
-            *before += now;
-        }
-    }
-
-    fn before(&self) -> MutexGuard<'_, [u64; SERIES]> {
-        self.before.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn series(&self, state: &CallerState) -> [(IntCounter, u64); SERIES] {
+    fn series(&self, state: &CallerState) -> [(IntCounter, u64); 13] {
         let sockets = &state.sockets;
         let of = |family: &IntCounterVec, label: &str| family.with_label_values(&[label]);
         [
@@ -147,15 +130,13 @@ mod tests {
     use prometheus::Registry;
 
     #[test]
-    fn what_was_carried_stays_and_what_comes_is_added() {
-        let callers = Callers::new(&Families(Registry::new())).unwrap();
-        let writes = |refused_writes| CallerState { refused_writes, ..CallerState::default() };
-        let shown = || callers.access.with_label_values(&["write"]).get();
-        callers.show(&writes(3));
-        callers.carry(&writes(4));
-        callers.show(&writes(0));
-        assert_eq!(shown(), 4);
-        callers.show(&writes(2));
-        assert_eq!((shown(), callers.accepted.get()), (6, 0));
+    fn each_series_is_there_from_the_start_and_what_comes_is_added() {
+        let families = Families(Registry::new());
+        let callers = Callers::new(&families).unwrap();
+        let series = || families.0.gather().iter().map(|family| family.get_metric().len()).sum::<usize>();
+        assert_eq!(series(), 13);
+        callers.add(&CallerState { refused_writes: 3, ..CallerState::default() });
+        callers.add(&CallerState { refused_writes: 2, ..CallerState::default() });
+        assert_eq!((callers.access.with_label_values(&["write"]).get(), series()), (5, 13));
     }
 }

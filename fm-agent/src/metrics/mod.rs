@@ -6,6 +6,7 @@
 //! - Labels take their values from fixed sets (calls, error codes, domains, outcomes), never from callers'
 //!   texts: the number of series is bounded.
 //! - What happens is counted as it happens; what is so (waiting, up, bytes) is put in when it is asked for.
+//! - Counters only grow, whatever begins anew with a new configuration.
 //!
 //! It knows nothing of alarms, stores or controllers: they tell it.
 
@@ -13,6 +14,7 @@ mod callers;
 mod process;
 mod serve;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::{
@@ -41,8 +43,6 @@ pub struct DomainState {
     pub domain: &'static str,
     /// Whether its controller can be used; `None` where the record is this node's own.
     pub up: Option<bool>,
-    /// How often the controller has come back.
-    pub recoveries: u64,
     /// Requests that wait.
     pub waiting: u64,
     /// How long the oldest of them has waited; zero when none does.
@@ -60,13 +60,20 @@ pub struct StoreState {
     pub max_bytes: u64,
     /// Bytes free on its file system, for this process.
     pub free_bytes: u64,
-    /// Superseded requests folded into the latest state, since the start.
+    /// What happened to it.
+    pub counts: StoreCounts,
+}
+
+/// What happened to the store, since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreCounts {
+    /// Superseded requests folded into the latest state.
     pub folded: u64,
-    /// Requests given up to make room, since the start.
+    /// Requests given up to make room.
     pub shed: u64,
-    /// Requests refused for want of room, since the start.
+    /// Requests refused for want of room.
     pub refused: u64,
-    /// Damaged databases set aside, since the start.
+    /// Damaged databases set aside.
     pub quarantines: u64,
 }
 
@@ -89,10 +96,10 @@ pub struct Metrics {
     store_bytes: IntGauge,
     store_max_bytes: IntGauge,
     store_free_bytes: IntGauge,
-    folded: IntCounter,
-    shed: IntCounter,
-    refused: IntCounter,
-    quarantines: IntCounter,
+    folded: Carried,
+    shed: Carried,
+    refused: Carried,
+    quarantines: Carried,
     process: process::Process,
 }
 
@@ -159,16 +166,16 @@ impl Metrics {
             store_bytes: new.gauge("fm_agent_store_bytes", "Size of the store's files.")?,
             store_max_bytes: new.gauge("fm_agent_store_max_bytes", "Size that the store may have (agent.max_bytes).")?,
             store_free_bytes: new.gauge("fm_agent_store_free_bytes", "Free space on the store's file system.")?,
-            folded: new.counter(
+            folded: new.carried(
                 "fm_agent_folded_requests_total",
                 "Waiting requests folded into a later one of the same alarm to make room.",
             )?,
-            shed: new.counter("fm_agent_shed_requests_total", "Waiting requests given up to make room.")?,
-            refused: new.counter(
+            shed: new.carried("fm_agent_shed_requests_total", "Waiting requests given up to make room.")?,
+            refused: new.carried(
                 "fm_agent_refused_requests_total",
                 "Requests refused because the store or its disk was full.",
             )?,
-            quarantines: new.counter(
+            quarantines: new.carried(
                 "fm_agent_quarantines_total",
                 "Damaged databases set aside; what could be read was kept.",
             )?,
@@ -211,26 +218,40 @@ impl Metrics {
         OpenConnection(self.connections.clone())
     }
 
-    /// What was counted about callers until now stays; what is told from now on is counted besides.
-    pub fn carry(&self, callers: &CallerState) {
-        self.callers.carry(callers);
+    /// What callers came to since this was told last.
+    pub fn callers(&self, state: &CallerState) {
+        self.callers.add(state);
     }
 
-    /// Everything in Prometheus' text form, with the state of the domains, the store and the callers as given.
+    /// How often a domain's controller has come back since this was told last.
+    pub fn recovered(&self, domain: &'static str, times: u64) {
+        self.recoveries.with_label_values(&[domain]).inc_by(times);
+    }
+
+    /// The store is closed, with these counts; those of the next one begin anew.
+    pub fn store_closed(&self, counts: &StoreCounts) {
+        self.store_counts(counts).into_iter().for_each(|(carried, counted)| carried.carry(counted));
+    }
+
+    fn store_counts(&self, counts: &StoreCounts) -> [(&Carried, u64); 4] {
+        let StoreCounts { folded, shed, refused, quarantines } = *counts;
+        [
+            (&self.folded, folded),
+            (&self.shed, shed),
+            (&self.refused, refused),
+            (&self.quarantines, quarantines),
+        ]
+    }
+
+    /// Everything in Prometheus' text form, with the state of the domains and the store as given.
     ///
     /// # Errors
     /// None that a caller can mend: the text cannot be made.
-    pub fn text(
-        &self,
-        domains: &[DomainState],
-        store: StoreState,
-        callers: &CallerState,
-    ) -> Result<String, MetricsError> {
+    pub fn text(&self, domains: &[DomainState], store: StoreState) -> Result<String, MetricsError> {
         for state in domains {
             let domain = &[state.domain];
             if let Some(up) = state.up {
                 self.up.with_label_values(domain).set(up.into());
-                raise_to(&self.recoveries.with_label_values(domain), state.recoveries);
             }
             self.waiting.with_label_values(domain).set(whole(state.waiting));
             self.oldest.with_label_values(domain).set(state.oldest.as_secs_f64());
@@ -239,11 +260,7 @@ impl Metrics {
         self.store_bytes.set(whole(store.bytes));
         self.store_max_bytes.set(whole(store.max_bytes));
         self.store_free_bytes.set(whole(store.free_bytes));
-        raise_to(&self.folded, store.folded);
-        raise_to(&self.shed, store.shed);
-        raise_to(&self.refused, store.refused);
-        raise_to(&self.quarantines, store.quarantines);
-        self.callers.show(callers);
+        self.store_counts(&store.counts).into_iter().for_each(|(carried, counted)| carried.show(counted));
         self.process.look();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -280,15 +297,10 @@ pub fn describe() -> Result<Vec<Description>, MetricsError> {
     let metrics = Metrics::new()?;
     metrics.answered("set", "ok", Duration::ZERO);
     metrics.delivered("platform", "done");
-    let state = DomainState {
-        domain: "platform",
-        up: Some(true),
-        recoveries: 0,
-        waiting: 0,
-        oldest: Duration::ZERO,
-        rejected: 0,
-    };
-    metrics.text(&[state], StoreState::default(), &CallerState::default())?;
+    let state =
+        DomainState { domain: "platform", up: Some(true), waiting: 0, oldest: Duration::ZERO, rejected: 0 };
+    metrics.recovered(state.domain, 0);
+    metrics.text(&[state], StoreState::default())?;
     let families = metrics.registry.gather().into_iter();
     Ok(families
         .map(|family| Description {
@@ -302,9 +314,25 @@ pub fn describe() -> Result<Vec<Description>, MetricsError> {
         .collect())
 }
 
-/// A counter that another module keeps and this one shows.
-fn raise_to(counter: &IntCounter, value: u64) {
-    counter.inc_by(value.saturating_sub(counter.get()));
+/// A counter that another module keeps, one after the other, and this one shows.
+#[derive(Debug)]
+struct Carried {
+    counter: IntCounter,
+    /// What those before have counted.
+    before: AtomicU64,
+}
+
+impl Carried {
+    /// Brings it up to date.
+    fn show(&self, counted: u64) {
+        let now = self.before.load(Ordering::Relaxed) + counted;
+        self.counter.inc_by(now.saturating_sub(self.counter.get()));
+    }
+
+    /// What was counted until now stays; the next one begins anew.
+    fn carry(&self, counted: u64) {
+        self.before.fetch_add(counted, Ordering::Relaxed);
+    }
 }
 
 fn whole(value: u64) -> i64 {
@@ -322,6 +350,10 @@ impl Families {
 
     fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
         self.add(IntCounter::new(name, help)?)
+    }
+
+    fn carried(&self, name: &str, help: &str) -> Result<Carried, MetricsError> {
+        Ok(Carried { counter: self.counter(name, help)?, before: AtomicU64::new(0) })
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
@@ -360,13 +392,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_of_other_modules_only_grow() {
+    fn counts_go_on_from_where_they_were_when_the_store_is_opened_anew() {
         let metrics = Metrics::new().unwrap();
-        let shed = |shed| StoreState { shed, ..StoreState::default() };
-        let text = metrics.text(&[], shed(3), &CallerState::default()).unwrap();
-        assert!(text.contains("\nfm_agent_shed_requests_total 3\n"), "{text}");
-        let text = metrics.text(&[], shed(2), &CallerState::default()).unwrap();
-        assert!(text.contains("\nfm_agent_shed_requests_total 3\n"), "{text}");
+        let shown = |shed| {
+            let counts = StoreCounts { shed, ..StoreCounts::default() };
+            let text = metrics.text(&[], StoreState { counts, ..StoreState::default() }).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("fm_agent_shed_requests_total "));
+            line.unwrap().to_owned()
+        };
+        assert_eq!(shown(3), "3");
+        metrics.store_closed(&StoreCounts { shed: 4, ..StoreCounts::default() });
+        assert_eq!([shown(0), shown(1), shown(9)], ["4", "5", "13"]);
     }
 
     #[test]
@@ -384,12 +420,11 @@ mod tests {
         let here = DomainState {
             domain: "platform",
             up: None,
-            recoveries: 0,
             waiting: 2,
             oldest: Duration::from_millis(1500),
             rejected: 0,
         };
-        let text = metrics.text(&[here], StoreState::default(), &CallerState::default()).unwrap();
+        let text = metrics.text(&[here], StoreState::default()).unwrap();
         assert!(!text.contains("fm_agent_controller_up"), "{text}");
         assert!(text.contains("fm_agent_waiting_requests{domain=\"platform\"} 2"), "{text}");
         assert!(text.contains("fm_agent_oldest_waiting_age_seconds{domain=\"platform\"} 1.5"), "{text}");

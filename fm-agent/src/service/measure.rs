@@ -7,63 +7,77 @@ use fm_common::Timestamp;
 
 use super::Service;
 use crate::backend::Link;
-use crate::metrics::{CallerState, DomainState, SocketState, StoreState};
-use crate::store::{Rank, StoreError};
+use crate::metrics::{CallerState, DomainState, SocketState, StoreCounts, StoreState};
+use crate::store::{Rank, Store, StoreError};
 
 impl Service {
-    /// The metrics as text, with what the sockets have counted, or why they cannot be had.
+    /// The metrics as text, with what the sockets have counted since the last time, or why they cannot be had.
     pub async fn scrape(&self, sockets: SocketState) -> Result<String, String> {
+        self.count(sockets);
         let mut domains = Vec::new();
         for (domain, link) in &self.links {
             let waiting =
                 self.store.reader.count_waiting(*domain).await.map_err(|error| error.to_string())?;
-            let controller = match link {
+            let up = match link {
                 Link::Standalone => None,
-                Link::Controller(controller) => Some(&controller.health),
+                Link::Controller(controller) => Some(controller.health.down().is_none()),
             };
             domains.push(DomainState {
                 domain: domain.name(),
-                up: controller.map(|health| health.down().is_none()),
-                recoveries: controller.map_or(0, |health| health.recoveries()),
+                up,
                 waiting: waiting.requests,
                 oldest: waiting.oldest.map_or(Duration::ZERO, age),
                 rejected: waiting.rejected,
             });
         }
         let store = self.store_state().map_err(|error| error.to_string())?;
-        let callers = self.caller_state(sockets, |counter| counter.load(Ordering::Relaxed));
-        self.metrics.text(&domains, store, &callers).map_err(|error| error.to_string())
+        self.metrics.text(&domains, store).map_err(|error| error.to_string())
     }
 
-    /// Hands over what was counted about callers, when another service goes on in this one's place.
-    pub fn carry(&self, sockets: SocketState) {
-        self.metrics.carry(&self.caller_state(sockets, |counter| counter.swap(0, Ordering::Relaxed)));
-    }
-
-    fn caller_state(&self, sockets: SocketState, now: impl Fn(&AtomicU64) -> u64) -> CallerState {
-        let (access, audit) = (self.border.access.counters(), self.border.audit.counters());
-        CallerState {
-            sockets,
-            refused_reads: now(&access.refused_reads),
-            refused_writes: now(&access.refused_writes),
-            refused_admin: now(&access.refused_admin),
-            audit_written: now(&audit.written),
-            audit_lost: now(&audit.lost),
+    /// Adds to the metrics what the controllers, the access rules and the audit log have counted since the last
+    /// time, and this of the sockets.
+    fn count(&self, sockets: SocketState) {
+        for (domain, controller) in self.controllers() {
+            self.metrics.recovered(domain.name(), controller.health.take_recoveries());
         }
+        let (access, audit) = (self.border.access.counters(), self.border.audit.counters());
+        let taken = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        self.metrics.callers(&CallerState {
+            sockets,
+            refused_reads: taken(&access.refused_reads),
+            refused_writes: taken(&access.refused_writes),
+            refused_admin: taken(&access.refused_admin),
+            audit_written: taken(&audit.written),
+            audit_lost: taken(&audit.lost),
+        });
     }
 
     fn store_state(&self) -> Result<StoreState, StoreError> {
         let reader = &self.store.reader;
-        let meter = reader.meter();
         Ok(StoreState {
             bytes: reader.bytes()?,
             max_bytes: reader.limits().max_bytes,
             free_bytes: reader.free_bytes()?,
-            folded: meter.folded(),
-            shed: Rank::ALL.iter().map(|rank| meter.shed_logs(*rank)).sum(),
-            refused: meter.refused_at_limit() + meter.refused_disk_full(),
-            quarantines: self.store.condition().quarantines(),
+            counts: store_counts(&self.store),
         })
+    }
+}
+
+impl Drop for Service {
+    /// The last of its calls has ended: nobody asks it for figures any more.
+    fn drop(&mut self) {
+        self.count(SocketState::default());
+    }
+}
+
+/// What happened to a store, since it was opened.
+pub fn store_counts(store: &Store) -> StoreCounts {
+    let meter = store.reader.meter();
+    StoreCounts {
+        folded: meter.folded(),
+        shed: Rank::ALL.iter().map(|rank| meter.shed_logs(*rank)).sum(),
+        refused: meter.refused_at_limit() + meter.refused_disk_full(),
+        quarantines: store.condition().quarantines(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A write is answered after its commit; it never waits for a controller longer than the configured
 //!   question limit, and not at all for one that failed lately.
-//! - [`Service::begin`] returns once a request has its place in the store's order, so requests begun one
+//! - [`Entry::begin`] returns once a request has its place in the store's order, so requests begun one
 //!   after the other take effect in that order, whenever their answers come. What a controller has to be
 //!   asked about first (a clear of an unknown alarm, a set that keeps what stands) gets its place later,
 //!   before its answer; detached, it asks nobody and gets its place at once.
@@ -13,6 +13,7 @@
 
 mod admin;
 mod border;
+mod desk;
 mod listing;
 mod measure;
 mod merge;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 use fm_common::ErrorCode;
 use fm_common::entity::EntityMatch;
 use fm_common::protocol::{Answer, Refusal, Request, RequestHeader, Response};
+use tokio_util::task::TaskTracker;
 
 use crate::backend::{Controller, Link};
 use crate::caller::{Caller, Origin};
@@ -41,6 +43,8 @@ use crate::route::Router;
 use crate::store::{Op, Store, StoreError, StoreErrorKind};
 
 pub use self::border::Border;
+pub use self::desk::{Desk, Entry, Using};
+pub use self::measure::store_counts;
 
 /// The answer to a request that has its place in the order.
 pub type Pending = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -60,6 +64,8 @@ pub struct Service {
     metrics: Arc<Metrics>,
     /// The caller of the latest request, by where it is in memory: only ever compared.
     latest: AtomicUsize,
+    /// Calls that may look at the store.
+    in_store: TaskTracker,
 }
 
 /// One call: who waits for it, and for how long.
@@ -70,6 +76,8 @@ struct Call {
     origin: Arc<Origin>,
     /// Nobody else has asked for anything since its caller did before, and it waits for the answer.
     alone: bool,
+    /// Let go when the store is not looked at any more.
+    using: Option<Using>,
 }
 
 impl Call {
@@ -102,25 +110,18 @@ impl Service {
             metrics,
             passing,
             latest: AtomicUsize::new(0),
+            in_store: TaskTracker::new(),
         }
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// Whether callers' groups decide what they may do.
-    pub fn needs_groups(&self) -> bool {
-        self.border.access.needs_groups()
-    }
-
-    /// Gives a request of this caller its place in the order; what is returned becomes its answer.
-    pub async fn begin(
+    /// Gives a request of this caller its place in the order; what is returned becomes its answer. A read gets
+    /// what it lets go when it does not look at the store any more.
+    async fn begin(
         self: &Arc<Self>,
         header: RequestHeader,
         request: Request,
         caller: &Arc<Caller>,
+        using: Option<Using>,
     ) -> Pending {
         if let Err(refusal) = self.border.admit(&request, caller).await {
             return Box::pin(std::future::ready(Err(refusal)));
@@ -128,7 +129,11 @@ impl Service {
         let note = self.border.note(&request, caller, &self.router);
         let who = Arc::as_ptr(caller) as usize;
         let alone = self.latest.swap(who, Ordering::Relaxed) == who && !header.detached;
-        let pending = self.start(header, request, Arc::clone(&caller.origin), alone).await;
+        let timeout = Duration::from_millis(header.timeout_ms.into());
+        // The answer has to be with the caller by its deadline.
+        let deadline = Instant::now() + timeout.mul_f64(0.9);
+        let call = Call { header, deadline, origin: Arc::clone(&caller.origin), alone, using };
+        let pending = self.start(call, request).await;
         match note {
             None => pending,
             Some(note) => Box::pin(async move {
@@ -139,18 +144,8 @@ impl Service {
         }
     }
 
-    async fn start(
-        self: &Arc<Self>,
-        header: RequestHeader,
-        request: Request,
-        origin: Arc<Origin>,
-        alone: bool,
-    ) -> Pending {
-        let timeout = Duration::from_millis(header.timeout_ms.into());
-        // The answer has to be with the caller by its deadline.
-        let deadline = Instant::now() + timeout.mul_f64(0.9);
-        let uid = origin.uid;
-        let call = Call { header, deadline, origin, alone };
+    async fn start(self: &Arc<Self>, call: Call, request: Request) -> Pending {
+        let uid = call.origin.uid;
         let to_tell = self.to_tell(&request);
         let begun = match request {
             Request::Set(alarm) => self.set(call, alarm).await,

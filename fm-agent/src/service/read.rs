@@ -21,7 +21,7 @@ impl Service {
         later(async move { service.get_one(call, key).await })
     }
 
-    async fn get_one(&self, call: Call, key: AlarmKey) -> Response {
+    async fn get_one(&self, mut call: Call, key: AlarmKey) -> Response {
         let nothing = || not_found(format!("{} on '{}'", key.alarm_id, key.entity_instance_id));
         let kept = self.store.reader.find(key.clone()).await?;
         let domain = kept.as_ref().map_or_else(|| self.router.owner_of_key(&key).domain, |kept| kept.domain);
@@ -37,6 +37,7 @@ impl Service {
         if kept.is_none() && self.clear_all_waits(domain, &key).await? {
             return Err(nothing());
         }
+        call.using = None;
         match (controller.read(&Query::one(&key), call.left()).await, kept) {
             (Ok(rows), kept) => match (best(rows, kept.as_ref()), kept) {
                 (Some(found), Some(kept)) => Ok(Answer::Alarm(Box::new(as_written(&kept, found)))),
@@ -75,12 +76,13 @@ impl Service {
         later(async move { service.list_all(call, query).await })
     }
 
-    async fn list_all(&self, call: Call, query: Query) -> Response {
+    async fn list_all(&self, mut call: Call, query: Query) -> Response {
         // What waits here is looked at before the controllers are asked: a request that is delivered in
         // between is then seen twice, never missed.
         let prefix = query.entity_instance_id.clone().unwrap_or_default();
         let (mut kept, clear_alls) = self.store.reader.overlay(query.alarm_id.clone(), prefix).await?;
         kept.retain(|kept| query.means(&kept.key));
+        call.using = None;
         let asked = self.controllers().map(|(domain, controller)| {
             let (query, call) = (&query, &call);
             async move { (domain, controller.read(query, call.left()).await) }

@@ -9,7 +9,7 @@
 //! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
 //! (since the agent's start); these three are null for a record that is here. Times are UTC. `store` is an object
 //! with `state_dir`, `bytes` (of the database and its WAL), `max_bytes`, `free_bytes` (of its file system), `waiting`
-//! (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since the start:
+//! (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since it was opened:
 //! `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
 
 use serde_json::{Value, json};

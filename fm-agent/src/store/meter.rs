@@ -89,12 +89,31 @@ impl Counts {
     }
 }
 
+/// A count that goes on growing when the one it is taken from begins anew, as it does after a repair.
+#[derive(Debug, Default)]
+struct Growing {
+    sum: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Growing {
+    fn load(&self) -> u64 {
+        self.sum.load(Relaxed)
+    }
+
+    /// Only the writer calls it.
+    fn follow(&self, now: u64) {
+        let last = self.last.swap(now, Relaxed);
+        self.sum.fetch_add(now.checked_sub(last).unwrap_or(now), Relaxed);
+    }
+}
+
 /// The store's numbers: what waits now, and counts since the store was opened.
 #[derive(Debug, Default)]
 pub struct Meter {
     waiting: [AtomicU64; Domain::ALL.len()],
-    folded: AtomicU64,
-    shed: [AtomicU64; Rank::ALL.len()],
+    folded: Growing,
+    shed: [Growing; Rank::ALL.len()],
     refused_at_limit: AtomicU64,
     refused_disk_full: AtomicU64,
     failed: AtomicU64,
@@ -109,12 +128,12 @@ impl Meter {
 
     /// Requests that were folded: a later one about the same alarm says what they would have said.
     pub fn folded(&self) -> u64 {
-        self.folded.load(Relaxed)
+        self.folded.load()
     }
 
     /// Logs of this rank that were given up unsent.
     pub fn shed_logs(&self, rank: Rank) -> u64 {
-        self.shed[usize::from(rank.0)].load(Relaxed)
+        self.shed[usize::from(rank.0)].load()
     }
 
     /// Calls that were refused because the store was at a limit.
@@ -138,12 +157,9 @@ impl Meter {
     }
 
     pub(super) fn publish(&self, counts: &Counts) {
-        let each = |to: &[AtomicU64], from: &[u64]| {
-            to.iter().zip(from).for_each(|(to, from)| to.store(*from, Relaxed));
-        };
-        each(&self.waiting, &counts.waiting);
-        each(&self.shed, &counts.shed);
-        self.folded.store(counts.folded, Relaxed);
+        self.waiting.iter().zip(counts.waiting).for_each(|(to, from)| to.store(from, Relaxed));
+        self.shed.iter().zip(counts.shed).for_each(|(to, from)| to.follow(from));
+        self.folded.follow(counts.folded);
     }
 
     pub(super) fn count_refused_at_limit(&self) {
@@ -284,6 +300,21 @@ mod tests {
             Losses { folded: 59, shed: [0, 59, 0, 0, 0], refused_disk_full: 118, ..Losses::default() };
         assert_eq!(told, wanted);
         assert_eq!(teller.due(&meter, start + Duration::from_mins(5)), None, "told already");
+    }
+
+    #[test]
+    fn what_a_repair_counts_anew_is_added_to_what_was_counted_before() {
+        let (meter, mut teller) = (Meter::default(), Teller::default());
+        let mut counts = Counts::new([1, 0]);
+        counts.folded = 5;
+        meter.publish(&counts);
+        assert_eq!(teller.due(&meter, Instant::now()).unwrap().folded, 5);
+        counts = Counts::new([1, 0]);
+        meter.publish(&counts);
+        assert_eq!(teller.due(&meter, Instant::now() + TELL_EVERY), None);
+        counts.folded = 2;
+        meter.publish(&counts);
+        assert_eq!(meter.folded(), 7);
     }
 
     #[test]

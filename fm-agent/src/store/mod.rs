@@ -95,6 +95,20 @@ pub struct StoreOptions {
     pub metrics: Arc<Metrics>,
 }
 
+impl StoreOptions {
+    /// Whether a store that was opened with these does for the others.
+    pub fn do_for(&self, others: &Self) -> bool {
+        let Self { state_dir, durability, domains, max_events, rejected, limits, metrics } = self;
+        *state_dir == others.state_dir
+            && *durability == others.durability
+            && *domains == others.domains
+            && *max_events == others.max_events
+            && *rejected == others.rejected
+            && *limits == others.limits
+            && Arc::ptr_eq(metrics, &others.metrics)
+    }
+}
+
 /// An open store. Its directory is held until it and every clone of its [`Writer`] are dropped, or
 /// [`Writer::stop`] has returned.
 #[derive(Debug)]
