@@ -15,6 +15,8 @@ mod backlog;
 mod bad_days;
 mod bounded;
 mod canary;
+mod clock;
+mod disturb;
 mod healing;
 mod hostile;
 mod input;
