@@ -75,14 +75,8 @@ fn arrived(sim: &Sim, entity: &str) {
     let happened: Vec<(&str, &str)> =
         all.iter().map(|(state, reason)| (state.as_str(), reason.as_str())).collect();
     // A change is a removal and a raise there; what removes an alarm has the words that it had.
-    let expected = [
-        ("set", "1"),
-        ("clear", "1"),
-        ("set", "2"),
-        ("clear", "2"),
-        ("set", "3"),
-        ("log", "logged"),
-    ];
+    let expected =
+        [("set", "1"), ("clear", "1"), ("set", "2"), ("clear", "2"), ("set", "3"), ("log", "logged")];
     assert_eq!(happened, expected, "{entity}");
     assert!(standing(sim).contains(&(entity.to_owned(), "3".to_owned())), "{entity}");
 }

@@ -151,7 +151,11 @@ fn a_migration_that_is_killed_at_any_step_loses_nothing() {
                     node.run();
                     let status: serde_json::Value =
                         serde_json::from_str(&node.client.status().unwrap()).unwrap();
-                    assert_eq!((&status["quarantines"], &status["unreadable"]), (&0.into(), &0.into()), "{case}");
+                    assert_eq!(
+                        (&status["quarantines"], &status["unreadable"]),
+                        (&0.into(), &0.into()),
+                        "{case}"
+                    );
                     node.kill();
                     let after = content(&state, Some(&before));
                     assert_eq!((after.version, &*after.sound), (RELEASED.len(), "ok"), "{case}");

@@ -201,7 +201,7 @@ impl Thread {
             let failed = self.commit(jobs);
             self.teller.tell(&self.meter, failed.as_ref(), Instant::now());
         }
-        drop(self.repairer);
+        self.repairer.end(&mut self.connection);
         let closed = close(self.connection);
         if let Err(error) = &closed {
             tracing::warn!(%error, "the store did not close cleanly; nothing is lost");
