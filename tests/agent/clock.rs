@@ -117,7 +117,9 @@ fn a_clock_that_jumps_by_a_day_holds_up_nothing_and_loses_nothing() {
             node.wait_delivered();
             assert!(started.elapsed() < SOON, "delivered only after {:?}", started.elapsed());
             entities.push(entity.clone());
-            entities.iter().for_each(|entity| arrived(&sim, entity));
+            for entity in &entities {
+                arrived(&sim, entity);
+            }
 
             // The clock was really another: this waits with the agent's time on it.
             let outage = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
