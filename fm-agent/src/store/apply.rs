@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::meter::Counts;
 use super::model::{Batch, Kept, Op, Outcome, RequestKind, Standing, Unknown};
-use super::tables::{self, AlarmRow};
+use super::tables::{self, AlarmRow, By, NewAlarm, NewRequest};
 use super::{accepted, fold, healing, rejected, signed};
 use crate::config::Domain;
 use fm_common::entity::EntityMatch;
@@ -115,10 +115,10 @@ impl Apply<'_> {
             }
             if kept.domain == domain && standing.same_content(alarm) {
                 if pending.is_none() && !self.here.contains(&domain) {
-                    accepted::note_present(self.connection, &kept.key)?;
+                    self.note_held(kept)?;
                     let check = fresh_uuid(alarm, Some(kept));
                     let seq = self.request(domain, &raise_request(alarm, check), None)?;
-                    tables::put_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
+                    tables::update_alarm(self.connection, &AlarmRow::new(kept.clone(), Some(seq)))?;
                 }
                 return Ok(Outcome::Raised(uuid));
             }
@@ -126,32 +126,45 @@ impl Apply<'_> {
         if let Some(row) = row.as_ref().filter(|row| row.kept.domain != domain) {
             self.leave(row)?;
         }
+        let found = row.is_some();
         let row = row.filter(|row| row.kept.domain == domain);
         let waits = row.as_ref().and_then(|row| row.pending);
         let previous = row.map(|row| row.kept);
-        accepted::note_present(self.connection, &alarm.key())?;
-        let uuid = fresh_uuid(alarm, previous.as_ref());
+        if let Some(kept) = &previous {
+            self.note_held(kept)?;
+        }
+        let (key, json) = (alarm.key(), serde_json::to_string(alarm)?);
         let pending = if self.here.contains(&domain) {
             self.event("set", alarm, &uuid_of(alarm))?;
             None
         } else {
-            let seq = self.request(domain, &raise_request(alarm, uuid), waits)?;
+            let uuid = fresh_uuid(alarm, previous.as_ref());
+            let request = NewRequest::raise(domain, &key, &json, &uuid);
+            let seq = self.append(request, waits)?;
             if let Some(earlier) = waits {
                 fold::raised_after(self.connection, earlier, seq)?;
             }
             Some(seq)
         };
-        let stood = previous.as_ref().is_some_and(|kept| matches!(kept.standing, Standing::Raised(_)));
-        let kept = Kept {
-            key: alarm.key(),
-            domain,
-            standing: Standing::Raised(Box::new(alarm.clone())),
-            pending: pending.is_some(),
-            controller_uuid: previous.and_then(|kept| kept.controller_uuid),
+        let origin = self.origin.as_deref();
+        let by = match &previous {
+            Some(Kept { standing: Standing::Raised(_), .. }) => By::Changed(origin),
+            _ => By::Raised(origin),
         };
-        tables::put_alarm(self.connection, &AlarmRow::new(kept, pending))?;
-        signed::alarm(self.connection, &alarm.key(), self.origin.as_deref(), !stood)?;
+        let controller_uuid = previous.as_ref().and_then(|kept| kept.controller_uuid.as_deref());
+        NewAlarm { key: &key, domain, json: Some(&json), pending, controller_uuid, by }
+            .put(self.connection, found)?;
         Ok(Outcome::Raised(uuid_of(alarm)))
+    }
+
+    /// Notes what the controller holds of an alarm before a change of it is written.
+    fn note_held(&self, kept: &Kept) -> Result<(), StoreError> {
+        match kept {
+            Kept { standing: Standing::Raised(_), pending: false, controller_uuid: Some(_), key, .. } => {
+                accepted::note_present(self.connection, key)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn log(&mut self, domain: Domain, alarm: &Alarm) -> Result<Outcome, StoreError> {
@@ -170,7 +183,7 @@ impl Apply<'_> {
         match (row, unknown) {
             (Some(AlarmRow { kept, pending }), _) => {
                 match &kept.standing {
-                    Standing::Raised(_) => self.clear_kept(kept, pending)?,
+                    Standing::Raised(_) => self.clear_kept(&kept, pending, true)?,
                     // A clear of it waits already.
                     Standing::Cleared => {}
                 }
@@ -184,7 +197,7 @@ impl Apply<'_> {
                     pending: true,
                     controller_uuid: None,
                 };
-                self.clear_kept(kept, None)?;
+                self.clear_kept(&kept, None, false)?;
                 Ok(Outcome::Cleared)
             }
             (None, _) => Ok(Outcome::Unknown),
@@ -192,15 +205,20 @@ impl Apply<'_> {
     }
 
     /// Clears an alarm in the domain recorded for it; `pending` is the request about it that waits.
-    fn clear_kept(&mut self, kept: Kept, pending: Option<i64>) -> Result<(), StoreError> {
+    fn clear_kept(&mut self, kept: &Kept, pending: Option<i64>, found: bool) -> Result<(), StoreError> {
         if self.here.contains(&kept.domain) {
-            return self.forget(&kept);
+            return self.forget(kept);
         }
-        let seq = self.send_clear(&kept, pending)?;
-        let cleared = Kept { standing: Standing::Cleared, ..kept };
-        let key = cleared.key.clone();
-        tables::put_alarm(self.connection, &AlarmRow::new(cleared, Some(seq)))?;
-        signed::alarm(self.connection, &key, self.origin.as_deref(), false)
+        let seq = self.send_clear(kept, pending)?;
+        let cleared = NewAlarm {
+            key: &kept.key,
+            domain: kept.domain,
+            json: None,
+            pending: Some(seq),
+            controller_uuid: kept.controller_uuid.as_deref(),
+            by: By::Changed(self.origin.as_deref()),
+        };
+        cleared.put(self.connection, found)
     }
 
     fn send_clear(&mut self, kept: &Kept, pending: Option<i64>) -> Result<i64, StoreError> {
@@ -264,7 +282,7 @@ impl Apply<'_> {
                     fold::cleared_after(self.connection, earlier, seq)?;
                 }
                 tables::put_cleared(self.connection, &place.key, seq)?;
-                signed::alarm(self.connection, &place.key, self.origin.as_deref(), false)?;
+                signed::cleared(self.connection, &place.key, self.origin.as_deref())?;
             }
         }
         Ok(Outcome::Cleared)
@@ -278,9 +296,20 @@ impl Apply<'_> {
         previous: Option<i64>,
     ) -> Result<i64, StoreError> {
         let seq = tables::insert_request(self.connection, domain, kind, previous, self.origin.as_deref())?;
+        self.sent(domain);
+        Ok(seq)
+    }
+
+    /// As [`Self::request`].
+    fn append(&mut self, request: NewRequest<'_>, previous: Option<i64>) -> Result<i64, StoreError> {
+        let seq = request.append(self.connection, previous, self.origin.as_deref())?;
+        self.sent(request.domain);
+        Ok(seq)
+    }
+
+    fn sent(&mut self, domain: Domain) {
         self.counts.came(domain);
         self.woken.insert(domain);
-        Ok(seq)
     }
 
     /// Records what happened where the record is here.

@@ -11,13 +11,18 @@
 //! - The work for one change is bounded by its size, whatever waits.
 //! - A change that takes no more room than there was before is never refused.
 //! - The latest state of an alarm is never given up ([`fold`]).
+//! - Far from the limits a change costs no look at the database: what it can take at most is added up, and the
+//!   pages in use are counted only when that sum reaches a limit.
 
+use fm_common::Alarm;
 use rusqlite::Connection;
 
 use super::error::{StoreError, StoreErrorKind};
 use super::fold::{self, Step};
+use super::jobs::Work;
 use super::limits::{Limits, Stages};
 use super::meter::{Counts, Rank, Waiting};
+use super::model::{Batch, Op};
 use super::{space, tables};
 use crate::config::Domain;
 
@@ -35,6 +40,16 @@ pub(super) enum Held {
     ToClears,
 }
 
+impl Held {
+    /// The limit among the stages of a quantity.
+    const fn of(self, stages: Stages) -> u64 {
+        match self {
+            Self::ToSets => stages.sets,
+            Self::ToClears => stages.clears,
+        }
+    }
+}
+
 /// What the store held before a change.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Level {
@@ -50,6 +65,8 @@ pub(super) struct Bounds {
     requests: Stages,
     pages: Stages,
     page_size: u64,
+    /// No more pages than these are in use, with the open transaction; [`u64::MAX`] when nobody knows.
+    pages_at_most: u64,
     /// What is held with the open transaction.
     pub(super) counts: Counts,
 }
@@ -63,7 +80,7 @@ impl Bounds {
         }
         let page_size = space::page_size(connection)?;
         let (requests, pages) = (limits.requests(), limits.pages(page_size));
-        Ok(Self { requests, pages, page_size, counts: Counts::new(waiting) })
+        Ok(Self { requests, pages, page_size, pages_at_most: u64::MAX, counts: Counts::new(waiting) })
     }
 
     /// Bytes of a page.
@@ -71,9 +88,19 @@ impl Bounds {
         self.page_size
     }
 
+    /// Adds what a job can take to what may be in use. Comes before the job is done.
+    pub(super) fn expect(&mut self, job: &Work) {
+        let growth = pages_at_most(job, self.page_size).unwrap_or(u64::MAX);
+        self.pages_at_most = self.pages_at_most.saturating_add(growth);
+    }
+
     /// Gives things up while the store is above high water with so many changes more.
     pub(super) fn relieve(&mut self, connection: &Connection, coming: u64) -> Result<(), StoreError> {
-        self.give_up(connection, coming, i64::MAX, |this| Ok(!this.is_high(connection, coming)?))
+        self.give_up(connection, coming, i64::MAX, |this| {
+            // Counted anew, for giving up makes them fewer.
+            this.pages_at_most = u64::MAX;
+            Ok(!this.is_high(connection, coming)?)
+        })
     }
 
     /// Gives up superseded requests, then logs up to this place in the order, until it is enough, there are
@@ -83,7 +110,7 @@ impl Bounds {
         connection: &Connection,
         changes: u64,
         logs_up_to: i64,
-        is_enough: impl Fn(&Self) -> Result<bool, StoreError>,
+        is_enough: impl Fn(&mut Self) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let mut least = Rank::ALL[0];
         for _ in 0..changes * STEPS_PER_CHANGE + STEPS_PER_BATCH {
@@ -108,18 +135,34 @@ impl Bounds {
         Ok(())
     }
 
-    fn is_high(&self, connection: &Connection, coming: u64) -> Result<bool, StoreError> {
-        Ok(self.counts.requests() + coming > self.requests.high
-            || space::used_pages(connection)? > self.pages.high)
+    /// Whether the store is above high water with so many changes more.
+    pub(super) fn is_high(&mut self, connection: &Connection, coming: u64) -> Result<bool, StoreError> {
+        if self.counts.requests() + coming > self.requests.high {
+            return Ok(true);
+        }
+        if self.pages_at_most > self.pages.high {
+            self.pages_at_most = space::used_pages(connection)?;
+        }
+        Ok(self.pages_at_most > self.pages.high)
     }
 
-    /// What is held now.
-    pub(super) fn level(&self, connection: &Connection) -> Result<Level, StoreError> {
-        Ok(Level {
+    /// What is held before a job of so many changes that is expected; `None` when it cannot reach its limit.
+    pub(super) fn level(
+        &self,
+        connection: &Connection,
+        changes: u64,
+        held: Held,
+    ) -> Result<Option<Level>, StoreError> {
+        // A change can bring a request to each domain: an alarm that moves, a clear-all.
+        let requests = self.counts.requests() + changes * Domain::ALL.len() as u64;
+        if requests <= held.of(self.requests) && self.pages_at_most <= held.of(self.pages) {
+            return Ok(None);
+        }
+        Ok(Some(Level {
             requests: self.counts.requests(),
             pages: space::used_pages(connection)?,
             last: tables::last_request(connection)?,
-        })
+        }))
     }
 
     /// Makes room for what was done since `before`, which is so many changes; refuses it if there is none.
@@ -146,19 +189,15 @@ impl Bounds {
         before: Level,
         held: Held,
     ) -> Result<Option<String>, StoreError> {
-        let limit = |stages: Stages| match held {
-            Held::ToSets => stages.sets,
-            Held::ToClears => stages.clears,
-        };
         let requests = self.counts.requests();
-        if requests > before.requests && requests > limit(self.requests) {
+        if requests > before.requests && requests > held.of(self.requests) {
             let waiting = before.requests;
             return Ok(Some(format!(
                 "the store is full: {waiting} requests wait to be delivered (agent.max_requests); try again later"
             )));
         }
         let pages = space::used_pages(connection)?;
-        if pages > before.pages && pages > limit(self.pages) {
+        if pages > before.pages && pages > held.of(self.pages) {
             let bytes = before.pages * self.page_size;
             return Ok(Some(format!(
                 "the store is full: it takes {bytes} bytes (agent.max_bytes); try again later"
@@ -166,4 +205,44 @@ impl Bounds {
         }
         Ok(None)
     }
+}
+
+/// Pages that a job can add at most; `None` when that depends on what the store holds. Far too many rather than
+/// one too few: it only decides when they are counted.
+fn pages_at_most(job: &Work, page_size: u64) -> Option<u64> {
+    // Of a change: its places in the tables and their indices, each of which may split.
+    const SPLITS: u64 = 32;
+    // Copies of an alarm: the request's, the alarm's own, the one it had at the controller, the event's.
+    const COPIES: u64 = 4;
+    // Besides its texts: names of fields, numbers, who asked.
+    const AROUND: u64 = 4096;
+    // A control character is written with six.
+    const ESCAPED: u64 = 6;
+    let of_text = |bytes: usize| SPLITS + COPIES * (AROUND + ESCAPED * bytes as u64) / page_size.max(1);
+    match job {
+        Work::Batch(Batch { ops, .. }) => ops
+            .iter()
+            .map(|op| match op {
+                Op::Raise { alarm, .. } | Op::Log { alarm, .. } => Some(of_text(text_bytes(alarm))),
+                Op::Clear { key, .. } => Some(of_text(key.alarm_id.len() + key.entity_instance_id.len())),
+                Op::ClearAll { .. } | Op::Replay { .. } | Op::Drop { .. } => None,
+            })
+            .sum(),
+        Work::Heal(..) | Work::Report(_) => None,
+        Work::Repair(..) | Work::Flush | Work::Stop => Some(0),
+    }
+}
+
+/// Bytes of what callers may write as they like.
+fn text_bytes(alarm: &Alarm) -> usize {
+    [
+        &alarm.alarm_id,
+        &alarm.entity_instance_id,
+        &alarm.entity_type_id,
+        &alarm.reason_text,
+        &alarm.proposed_repair_action,
+    ]
+    .into_iter()
+    .map(String::len)
+    .sum()
 }

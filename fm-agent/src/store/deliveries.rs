@@ -111,7 +111,7 @@ fn refused(connection: &Connection, seq: i64, key: &AlarmKey) -> Result<(), Stor
         Kept { standing: Standing::Raised(_), controller_uuid: Some(_), .. } => {
             let standing = accepted::find(connection, key)?.map_or(kept.standing, Standing::Raised);
             let kept = Kept { standing, ..kept };
-            tables::put_alarm(connection, &AlarmRow::new(kept, None))
+            tables::update_alarm(connection, &AlarmRow::new(kept, None))
         }
         // A clear that is asked for again has to be sent again.
         _ => tables::delete_alarm(connection, key),
@@ -143,7 +143,7 @@ fn raised(
                 accepted::note(connection, alarm)?;
             }
             let kept = Kept { controller_uuid: uuid, ..kept };
-            tables::put_alarm(connection, &AlarmRow::new(kept, pending))
+            tables::update_alarm(connection, &AlarmRow::new(kept, pending))
         }
         (Some(uuid), true) => {
             let standing = match kept.standing {
@@ -157,7 +157,7 @@ fn raised(
                 standing => standing,
             };
             let kept = Kept { standing, controller_uuid: Some(uuid), ..kept };
-            tables::put_alarm(connection, &AlarmRow::new(kept, None))
+            tables::update_alarm(connection, &AlarmRow::new(kept, None))
         }
     }
 }

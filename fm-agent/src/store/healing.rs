@@ -106,7 +106,7 @@ fn raise_again(apply: &mut Apply<'_>, domain: Domain, finding: &Finding) -> Resu
     let Standing::Raised(alarm) = &kept.standing else { return Ok(false) };
     // The controller takes a uuid once in its life.
     let seq = apply.request(domain, &raise_request(alarm, Uuid::new_v4().to_string()), None)?;
-    tables::put_alarm(apply.connection, &AlarmRow::new(kept, Some(seq)))?;
+    tables::update_alarm(apply.connection, &AlarmRow::new(kept, Some(seq)))?;
     Ok(true)
 }
 

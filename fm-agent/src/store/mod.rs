@@ -16,6 +16,7 @@
 mod accepted;
 mod apply;
 mod bounds;
+mod changes;
 mod check;
 mod condition;
 mod deliveries;
@@ -39,6 +40,7 @@ mod signed;
 mod space;
 mod tables;
 mod tokens;
+mod transaction;
 mod unreadable;
 mod writer;
 

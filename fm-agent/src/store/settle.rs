@@ -123,7 +123,7 @@ fn hand_over(connection: &Connection, domain: Domain) -> Result<(), StoreError> 
         let Standing::Raised(alarm) = &kept.standing else { continue };
         let kind = RequestKind::Raise { alarm: alarm.clone(), uuid: super::apply::uuid_of(alarm) };
         let seq = tables::insert_request(connection, domain, &kind, None, None)?;
-        tables::put_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
+        tables::update_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
     }
     Ok(())
 }

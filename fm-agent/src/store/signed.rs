@@ -22,21 +22,17 @@ pub(super) fn read(text: Option<String>) -> Result<Option<Origin>, StoreError> {
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
-/// Signs an alarm that was set or cleared; `raised`: it did not stand before.
-pub(super) fn alarm(
+/// Signs an alarm that was cleared with others.
+pub(super) fn cleared(
     connection: &Connection,
     key: &AlarmKey,
     origin: Option<&str>,
-    raised: bool,
 ) -> Result<(), StoreError> {
-    let sql = if raised {
-        "UPDATE alarm SET raised_by = ?3, raised_at = ?4, changed_by = ?3, changed_at = ?4
-         WHERE alarm_id = ?1 AND entity = ?2"
-    } else {
-        "UPDATE alarm SET changed_by = ?3, changed_at = ?4 WHERE alarm_id = ?1 AND entity = ?2"
-    };
-    let now = Timestamp::now().as_micros();
-    connection.prepare_cached(sql)?.execute(params![key.alarm_id, key.entity_instance_id, origin, now])?;
+    connection
+        .prepare_cached(
+            "UPDATE alarm SET changed_by = ?3, changed_at = ?4 WHERE alarm_id = ?1 AND entity = ?2",
+        )?
+        .execute(params![key.alarm_id, key.entity_instance_id, origin, Timestamp::now().as_micros()])?;
     Ok(())
 }
 

@@ -32,8 +32,63 @@ impl RequestKind {
     }
 }
 
-/// Appends a request and gives its place in the order. `previous` is the place of the latest request about
-/// the same alarm in its domain that waits. Without an origin it is signed by who changed its alarm last.
+/// A request before it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewRequest<'a> {
+    pub(super) domain: Domain,
+    kind: &'static str,
+    alarm_id: &'a str,
+    entity: &'a str,
+    uuid: &'a str,
+    alarm: &'a str,
+    rule: &'static str,
+    rank: Rank,
+}
+
+impl<'a> NewRequest<'a> {
+    /// A raise; `json` is the alarm as it is kept.
+    pub(super) fn raise(domain: Domain, key: &'a AlarmKey, json: &'a str, uuid: &'a str) -> Self {
+        Self { uuid, alarm: json, ..Self::about(domain, "raise", key) }
+    }
+
+    fn about(domain: Domain, kind: &'static str, key: &'a AlarmKey) -> Self {
+        let AlarmKey { alarm_id, entity_instance_id: entity } = key;
+        Self { domain, kind, alarm_id, entity, uuid: "", alarm: "", rule: "", rank: Rank::ALL[0] }
+    }
+
+    /// Appends it and gives its place in the order. `previous` is the place of the latest request about the same
+    /// alarm in its domain that waits. Without an origin it is signed by who changed its alarm last.
+    pub(super) fn append(
+        self,
+        connection: &Connection,
+        previous: Option<i64>,
+        origin: Option<&str>,
+    ) -> Result<i64, StoreError> {
+        connection
+            .prepare_cached(
+                "INSERT INTO request
+                     (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, previous, rank, origin)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                     coalesce(?11, (SELECT changed_by FROM alarm WHERE alarm_id = ?3 AND entity = ?4)))",
+            )?
+            .execute(params![
+                self.domain.name(),
+                self.kind,
+                self.alarm_id,
+                self.entity,
+                self.uuid,
+                self.alarm,
+                self.rule,
+                Timestamp::now().as_micros(),
+                previous,
+                self.rank.number(),
+                origin
+            ])?;
+        Ok(connection.last_insert_rowid())
+    }
+}
+
+/// Appends a request, as [`NewRequest::append`].
 pub(super) fn insert_request(
     connection: &Connection,
     domain: Domain,
@@ -41,41 +96,21 @@ pub(super) fn insert_request(
     previous: Option<i64>,
     origin: Option<&str>,
 ) -> Result<i64, StoreError> {
-    let rank = match kind {
-        RequestKind::Log { alarm, .. } => Rank::of(&alarm.severity),
-        _ => Rank::ALL[0],
-    };
-    let (key, uuid, alarm, rule) = match kind {
-        RequestKind::Raise { alarm, uuid } | RequestKind::Log { alarm, uuid } => {
-            (alarm.key(), uuid.as_str(), serde_json::to_string(alarm)?, "")
+    let key = match kind {
+        RequestKind::ClearAll { entity_instance_id, .. } => {
+            AlarmKey { alarm_id: String::new(), entity_instance_id: entity_instance_id.clone() }
         }
-        RequestKind::Clear { key } => (key.clone(), "", String::new(), ""),
-        RequestKind::Remove { key, uuid } => (key.clone(), uuid.as_str(), String::new(), ""),
-        RequestKind::ClearAll { entity_instance_id, rule } => {
-            let key = AlarmKey { alarm_id: String::new(), entity_instance_id: entity_instance_id.clone() };
-            (key, "", String::new(), rule_name(*rule))
-        }
+        other => other.key(),
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO request (domain, kind, alarm_id, entity, uuid, alarm, rule, taken_at, previous, rank, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-                 coalesce(?11, (SELECT changed_by FROM alarm WHERE alarm_id = ?3 AND entity = ?4)))",
-        )?
-        .execute(params![
-            domain.name(),
-            kind.column(),
-            key.alarm_id,
-            key.entity_instance_id,
-            uuid,
-            alarm,
-            rule,
-            Timestamp::now().as_micros(),
-            previous,
-            rank.number(),
-            origin
-        ])?;
-    Ok(connection.last_insert_rowid())
+    let alarm = kind.alarm().map(serde_json::to_string).transpose()?.unwrap_or_default();
+    let row = NewRequest { alarm: &alarm, ..NewRequest::about(domain, kind.column(), &key) };
+    let row = match kind {
+        RequestKind::Raise { uuid, .. } | RequestKind::Remove { uuid, .. } => NewRequest { uuid, ..row },
+        RequestKind::Log { alarm, uuid } => NewRequest { uuid, rank: Rank::of(&alarm.severity), ..row },
+        RequestKind::ClearAll { rule, .. } => NewRequest { rule: rule_name(*rule), ..row },
+        RequestKind::Clear { .. } => row,
+    };
+    row.append(connection, previous, origin)
 }
 
 /// The columns that [`request`] reads.
@@ -280,31 +315,86 @@ pub(super) fn forget_controller_uuid(connection: &Connection, key: &AlarmKey) ->
     Ok(())
 }
 
-/// Writes a row of this node's view, in place of what was there under its key.
-pub(super) fn put_alarm(connection: &Connection, row: &AlarmRow) -> Result<(), StoreError> {
-    let AlarmRow { kept, pending } = row;
-    let alarm = match &kept.standing {
+/// Who acted on an alarm that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By<'a> {
+    /// It did not stand, and this origin raises it.
+    Raised(Option<&'a str>),
+    /// This origin sets or clears it.
+    Changed(Option<&'a str>),
+    /// No caller: what is written about that stays.
+    Nobody,
+}
+
+/// A row of this node's view before it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewAlarm<'a> {
+    pub(super) key: &'a AlarmKey,
+    pub(super) domain: Domain,
+    /// The alarm as it is kept; none when it is cleared.
+    pub(super) json: Option<&'a str>,
+    pub(super) pending: Option<i64>,
+    pub(super) controller_uuid: Option<&'a str>,
+    pub(super) by: By<'a>,
+}
+
+impl NewAlarm<'_> {
+    /// Writes it in place of what was there under its key, if a look has `found` something.
+    // One statement for both would have SQLite make a table of its own each time.
+    pub(super) fn put(&self, connection: &Connection, found: bool) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE alarm SET domain = ?3, alarm = ?4, pending = ?5, controller_uuid = ?6,
+                 held_since = iif(controller_uuid IS ?6, held_since, iif(?6 IS NULL, NULL, ?7)),
+                 raised_by = iif(?9 IS NULL, raised_by, ?8), raised_at = ifnull(?9, raised_at),
+                 changed_by = iif(?11 IS NULL, changed_by, ?10), changed_at = ifnull(?11, changed_at)
+             WHERE alarm_id = ?1 AND entity = ?2";
+        const INSERT: &str = "INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid,
+                 held_since, raised_by, raised_at, changed_by, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, iif(?6 IS NULL, NULL, ?7), ?8, ?9, ?10, ?11)";
+        if !found || self.execute(connection, UPDATE)? == 0 {
+            self.execute(connection, INSERT)?;
+        }
+        Ok(())
+    }
+
+    fn execute(&self, connection: &Connection, sql: &str) -> Result<usize, StoreError> {
+        let now = Timestamp::now().as_micros();
+        let (raised, changed) = match self.by {
+            By::Raised(origin) => (Some(origin), Some(origin)),
+            By::Changed(origin) => (None, Some(origin)),
+            By::Nobody => (None, None),
+        };
+        Ok(connection.prepare_cached(sql)?.execute(params![
+            self.key.alarm_id,
+            self.key.entity_instance_id,
+            self.domain.name(),
+            self.json,
+            self.pending,
+            self.controller_uuid,
+            now,
+            raised.flatten(),
+            raised.map(|_| now),
+            changed.flatten(),
+            changed.map(|_| now),
+        ])?)
+    }
+}
+
+/// Writes anew a row that is there.
+pub(super) fn update_alarm(connection: &Connection, row: &AlarmRow) -> Result<(), StoreError> {
+    let json = match &row.kept.standing {
         Standing::Raised(alarm) => Some(serde_json::to_string(alarm)?),
         Standing::Cleared => None,
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO alarm (alarm_id, entity, domain, alarm, pending, controller_uuid, held_since)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, iif(?6 IS NULL, NULL, ?7))
-             ON CONFLICT (alarm_id, entity) DO UPDATE SET
-                 domain = ?3, alarm = ?4, pending = ?5, controller_uuid = ?6,
-                 held_since = iif(controller_uuid IS ?6, held_since, iif(?6 IS NULL, NULL, ?7))",
-        )?
-        .execute(params![
-            kept.key.alarm_id,
-            kept.key.entity_instance_id,
-            kept.domain.name(),
-            alarm,
-            pending,
-            kept.controller_uuid,
-            Timestamp::now().as_micros()
-        ])?;
-    Ok(())
+    let AlarmRow { kept: Kept { key, domain, controller_uuid, .. }, pending } = row;
+    let row = NewAlarm {
+        key,
+        domain: *domain,
+        json: json.as_deref(),
+        pending: *pending,
+        controller_uuid: controller_uuid.as_deref(),
+        by: By::Nobody,
+    };
+    row.put(connection, true)
 }
 
 pub(super) fn delete_alarm(connection: &Connection, key: &AlarmKey) -> Result<(), StoreError> {

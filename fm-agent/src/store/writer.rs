@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - Only this thread writes. It never waits for company: it takes what is there and commits.
-//! - Each request has a savepoint: one that fails takes no other with it. When the disk is full, what
-//!   fits is taken all the same.
+//! - A request that fails takes no other with it: the transaction is done again with a savepoint for each. When
+//!   the disk is full, what fits is taken all the same.
 //! - An answer is sent after the commit. When the commit fails, every request in it fails, and the
 //!   tokens taken in it are forgotten.
 //! - The state directory is held as long as the thread runs.
@@ -16,13 +16,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use fm_common::protocol::Token;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::apply::Apply;
 use super::bounds::Bounds;
+use super::changes::{Apart, Changes};
 use super::error::{StoreError, StoreErrorKind};
 use super::jobs::{Job, Repairs, Submitted, Work};
 use super::limits::Limits;
@@ -33,7 +32,8 @@ use super::recover::Opened;
 use super::repair::Repairer;
 use super::space::{Reserve, Tidy};
 use super::tokens::Tokens;
-use super::{Condition, DATABASE, StoreOptions, deliveries, healing, schema};
+use super::transaction::Transaction;
+use super::{Condition, DATABASE, StoreOptions, schema};
 use crate::config::Domain;
 use crate::failpoint::{self, Moment};
 use crate::metrics::Metrics;
@@ -360,10 +360,28 @@ impl Thread {
         if let Some(error) = self.repairer.closed() {
             return Err(error.clone());
         }
+        let counts = self.bounds.counts;
+        // Jobs seldom fail, and savepoints cost as much as a change.
+        if let Some(results) = self.attempt(jobs, woken, repairs, Apart::Together)? {
+            return Ok(results);
+        }
+        self.tokens.forget_new();
+        self.bounds.counts = counts;
+        Ok(self.attempt(jobs, woken, repairs, Apart::Each)?.unwrap_or_default())
+    }
+
+    /// Tries it; `None` when a job has failed and nothing keeps it apart from the others.
+    fn attempt(
+        &mut self,
+        jobs: &[Job],
+        woken: &mut BTreeSet<Domain>,
+        repairs: bool,
+        apart: Apart,
+    ) -> Result<Option<Vec<Result<Vec<Outcome>, StoreError>>>, StoreError> {
         let Self { connection, bounds, tokens, here, max_events, rejected, .. } = self;
-        let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut transaction = Transaction::begin(connection)?;
         let mut changes =
-            Changes { bounds, tokens, here, max_events: *max_events, rejected: *rejected, woken };
+            Changes { bounds, tokens, here, max_events: *max_events, rejected: *rejected, woken, apart };
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
             let applied = changes.make(&mut transaction, &job.work);
@@ -379,103 +397,19 @@ impl Thread {
             {
                 return Err(error.clone());
             }
+            if applied.is_err() && apart == Apart::Together {
+                return Ok(None);
+            }
             results.push(applied);
         }
         failpoint::pass(Moment::BeforeCommit);
         if failpoint::lies_about_commit() {
-            return Ok(results);
+            return Ok(Some(results));
         }
         transaction.commit()?;
         failpoint::pass(Moment::AfterCommit);
-        Ok(results)
+        Ok(Some(results))
     }
-}
-
-/// What jobs change, within a transaction.
-struct Changes<'a> {
-    bounds: &'a mut Bounds,
-    tokens: &'a mut Tokens,
-    here: &'a BTreeSet<Domain>,
-    max_events: u32,
-    rejected: KeepRejected,
-    woken: &'a mut BTreeSet<Domain>,
-}
-
-impl Changes<'_> {
-    /// Does one job, or nothing of it.
-    fn make(&mut self, transaction: &mut Transaction<'_>, work: &Work) -> Result<Vec<Outcome>, StoreError> {
-        let coming = work.changes();
-        if coming > 0 {
-            // On its own, so that what is given up for a job that fails makes room for the next.
-            self.guarded(transaction, |this, connection| this.bounds.relieve(connection, coming))?;
-        }
-        self.guarded(transaction, |this, connection| this.held_to_limits(connection, work))
-    }
-
-    /// Does something in a savepoint; when it fails, everything is as it was before.
-    fn guarded<T>(
-        &mut self,
-        transaction: &mut Transaction<'_>,
-        what: impl FnOnce(&mut Self, &Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let before = self.bounds.counts;
-        let savepoint = transaction.savepoint()?;
-        let done = what(self, &savepoint).and_then(|done| {
-            savepoint.commit()?;
-            Ok(done)
-        });
-        if done.is_err() {
-            self.bounds.counts = before;
-        }
-        done
-    }
-
-    fn held_to_limits(&mut self, connection: &Connection, job: &Work) -> Result<Vec<Outcome>, StoreError> {
-        let held = job.held();
-        let before = held.map(|_| self.bounds.level(connection)).transpose()?;
-        let mut apply = Apply {
-            connection,
-            here: self.here,
-            max_events: self.max_events,
-            woken: self.woken,
-            counts: &mut self.bounds.counts,
-            origin: None,
-        };
-        let (outcomes, token) = work(&mut apply, self.tokens, self.rejected, job)?;
-        if let Some((held, before)) = held.zip(before) {
-            self.bounds.hold(connection, before, job.changes(), held)?;
-        }
-        self.tokens.took(token);
-        Ok(outcomes)
-    }
-}
-
-/// Does one job. Gives its outcomes and the token that is taken with them.
-fn work(
-    apply: &mut Apply<'_>,
-    tokens: &Tokens,
-    rejected: KeepRejected,
-    work: &Work,
-) -> Result<(Vec<Outcome>, Option<Token>), StoreError> {
-    let batch = match work {
-        Work::Batch(batch) => batch,
-        Work::Report(report) => {
-            if let Some(domain) = deliveries::report(apply.connection, report, rejected)? {
-                apply.counts.left(domain);
-            }
-            return Ok((Vec::new(), None));
-        }
-        Work::Heal(domain, findings) => return Ok((healing::heal(apply, *domain, findings)?, None)),
-        Work::Flush | Work::Stop | Work::Repair(..) => return Ok((Vec::new(), None)),
-    };
-    if tokens.knows(batch.token) {
-        return Ok((apply.taken(batch)?, None));
-    }
-    let outcomes = apply.batch(batch)?;
-    // A batch that changed nothing may come again and ask for more.
-    let token = batch.token.filter(|_| outcomes.iter().any(|outcome| *outcome != Outcome::Unknown));
-    tokens.write(apply.connection, token)?;
-    Ok((outcomes, token))
 }
 
 fn lost() -> StoreError {

@@ -136,7 +136,7 @@ fn requests(connection: &Connection, place: Place, restored: &mut Restored) -> R
         }
         restored.woken.insert(kept.domain);
         restored.count += 1;
-        tables::put_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
+        tables::update_alarm(connection, &AlarmRow::new(kept, Some(seq)))?;
     }
     Ok(())
 }
