@@ -30,7 +30,11 @@ impl Waits {
         let (seq, request) = &self.lane[place];
         let about_the_same = |earlier: &RequestKind| match key_of(request) {
             Some(key) => concerns(earlier, &key),
-            None => earlier == request,
+            // It is not sent either before what is ahead of it about an alarm that it covers.
+            None => {
+                let both = |key: &AlarmKey| concerns(earlier, key) && concerns(request, key);
+                earlier == request || super::property::keys().iter().any(both)
+            }
         };
         *seq <= self.begun && !self.lane[..place].iter().any(|(_, earlier)| about_the_same(earlier))
     }

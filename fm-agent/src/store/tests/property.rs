@@ -1,5 +1,5 @@
-//! Whatever is asked and reported, in whatever order, whatever fails and however little it may hold: the
-//! store holds what its specification says.
+//! Whatever is asked and reported, in whatever order, whatever fails and however little it may hold, in requests
+//! and in bytes: the store holds what its specification says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,12 @@ enum Ask {
     ClearAll(&'static str, EntityMatch, Unknown, Vec<Domain>),
 }
 
+/// A text of several pages.
+const LONG: &str = match std::str::from_utf8(&[b'x'; 9000]) {
+    Ok(text) => text,
+    Err(_) => panic!(),
+};
+
 /// What is said of a delivery: for a raise, done under its own uuid, under another, or gone again.
 #[derive(Debug, Clone, Copy)]
 enum Said {
@@ -51,7 +57,8 @@ pub(super) fn keys() -> Vec<AlarmKey> {
 fn ask() -> impl Strategy<Value = Ask> {
     let domain = || select(Domain::ALL.to_vec());
     let unknown = || prop_oneof![Just(Unknown::Tell), domain().prop_map(Unknown::Deliver)];
-    let raise = (select(keys()), domain(), select(vec!["hot", "cold"]), any::<[bool; 2]>(), any::<bool>());
+    let raise =
+        (select(keys()), domain(), select(vec!["hot", "cold", LONG]), any::<[bool; 2]>(), any::<bool>());
     let rule = select(vec![EntityMatch::Component, EntityMatch::Prefix]);
     let filter = select(vec!["host=a", "host=", "host=b"]);
     let domains = prop_oneof![3 => Just(Domain::ALL.to_vec()), 1 => subsequence(Domain::ALL.to_vec(), 1)];
@@ -94,14 +101,19 @@ struct Run {
     /// Uuids that raises took, and up to which request they were looked at.
     asked: BTreeSet<(Domain, String)>,
     seen: i64,
+    /// Pages in use at the last look.
+    pages: u64,
 }
 
 impl Run {
-    fn new(here: Option<Domain>, max_requests: u64) -> Self {
+    fn new(here: Option<Domain>, max_requests: u64, max_pages: u64) -> Self {
         let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
         let mut bed = Bed::new(&domains);
-        bed.options.limits = Limits { max_bytes: 1 << 30, max_requests, high_water: 0.5 };
+        // Half of such a small store is for its log.
+        let max_bytes = 2 * max_pages * 4096;
+        bed.options.limits = Limits { max_bytes, max_requests, high_water: 0.5 };
         bed.reopen();
+        let pages = pages(&bed);
         let fails = "CREATE TRIGGER fails BEFORE INSERT ON request WHEN NEW.alarm_id = 'fails'
                      BEGIN SELECT RAISE(ROLLBACK, 'as asked'); END";
         bed.database().execute_batch(fails).unwrap();
@@ -114,6 +126,7 @@ impl Run {
             last: None,
             asked: BTreeSet::new(),
             seen: 0,
+            pages,
         }
     }
 
@@ -168,6 +181,7 @@ impl Run {
                         self.model = unchanged;
                     }
                 }
+                self.weigh(&ops, is_taken);
                 let changed = is_taken && outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
                 self.look(&ops).await;
                 self.last = Some((Batch { token, origin: None, ops }, changed));
@@ -245,7 +259,25 @@ impl Run {
         let stages = self.bed.options.limits.requests();
         let clears = ops.iter().all(|op| !op.raises_or_logs());
         let limit = if clears { stages.clears } else { stages.sets };
-        assert!(least as u64 > limit, "refused without need: {least} of {before} would wait, {limit} may");
+        let in_bytes = self.pages + growth(ops) > self.page_limit(ops);
+        assert!(
+            least as u64 > limit || in_bytes,
+            "refused without need: {least} of {before} would wait, {limit} may, {} pages were in use",
+            self.pages
+        );
+    }
+
+    /// Pages that may be in use after these changes.
+    fn page_limit(&self, ops: &[Op]) -> u64 {
+        let stages = self.bed.options.limits.pages(4096);
+        if ops.iter().all(|op| !op.raises_or_logs()) { stages.clears } else { stages.sets }
+    }
+
+    /// What takes more room than there was before fits into the limit; what is refused takes none.
+    fn weigh(&self, ops: &[Op], is_taken: bool) {
+        let (now, limit) = (pages(&self.bed), self.page_limit(ops));
+        let limit = if is_taken { limit } else { 0 };
+        assert!(now <= self.pages || now <= limit, "{now} pages after {}, {limit} may be in use", self.pages);
     }
 
     /// Looks at what waits after these changes: it is what the model has, less what may have been given up.
@@ -306,7 +338,8 @@ impl Run {
         }
         let coming = ops.len();
         let high = usize::try_from(stages.high).unwrap();
-        if total(&before) + coming <= high {
+        let is_low = self.pages + growth(ops) <= self.bed.options.limits.pages(4096).high;
+        if total(&before) + coming <= high && is_low {
             assert_eq!(given_up, 0, "given up below high water");
         } else if stayed + coming > high {
             assert_eq!(must_have_gone, [], "above high water, these could have been folded");
@@ -372,6 +405,7 @@ impl Run {
         }
         let reader = &self.bed.store().reader;
         self.seen = newest;
+        self.pages = pages(&self.bed);
         for key in keys() {
             assert_eq!(reader.find(key.clone()).await.unwrap(), self.model.kept(&key));
         }
@@ -381,6 +415,27 @@ impl Run {
         assert_eq!(kept, self.model.all_kept());
         assert_eq!(clear_alls, self.model.clear_alls());
     }
+}
+
+/// Pages in use.
+fn pages(bed: &Bed) -> u64 {
+    let database = bed.database();
+    let number = |pragma: &str| -> i64 {
+        database.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
+    };
+    (number("page_count") - number("freelist_count")).unsigned_abs()
+}
+
+/// Pages that these changes can add at most: three copies of each text, and splits of what they are put into.
+fn growth(ops: &[Op]) -> u64 {
+    let of = |op: &Op| match op {
+        Op::Raise { alarm, .. } | Op::Log { alarm, .. } => {
+            8 + 3 * (1 + (alarm.reason_text.len() as u64 + 1000) / 4096)
+        }
+        // It writes to each alarm that it covers.
+        _ => 8 + keys().len() as u64,
+    };
+    ops.iter().map(of).sum()
 }
 
 /// Whether two requests are the same, but for the uuid that the store chose.
@@ -398,11 +453,12 @@ proptest! {
     fn the_store_is_its_specification(
         here in select(vec![None, Some(Platform), Some(Openstack)]),
         max_requests in select(vec![4, 8, 12, 1_000_000]),
+        max_pages in select(vec![48, 64, 96, 100_000]),
         steps in vec(step(), 1..60),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let mut run = Run::new(here, max_requests);
+            let mut run = Run::new(here, max_requests, max_pages);
             for step in steps {
                 run.step(step).await;
                 run.check().await;
