@@ -2,12 +2,14 @@
 //! and in bytes: the store holds what its specification says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
 use super::super::{Rank, StoreErrorKind};
+use super::disk_full::Disk;
 use super::model::{Model, Waits};
 use super::*;
 
@@ -22,6 +24,10 @@ enum Step {
     /// A batch whose transaction fails, after all of it was done.
     Fail(Vec<Ask>),
     Reopen,
+    /// The disk gets full.
+    Fill,
+    /// It has room again.
+    Room,
 }
 
 #[derive(Debug, Clone)]
@@ -88,9 +94,17 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Steps on a disk that gets full now and then.
+fn step_on_a_disk() -> impl Strategy<Value = Step> {
+    prop_oneof![10 => step(), 1 => Just(Step::Fill), 1 => Just(Step::Room)]
+}
+
 /// The store, its model, and what makes each call its own.
 struct Run {
     bed: Bed,
+    disk: Option<Disk>,
+    /// What fills the disk.
+    ballast: Option<PathBuf>,
     model: Model,
     /// What waited at the last look, with its places in the order.
     waits: BTreeMap<Domain, Waits>,
@@ -108,7 +122,19 @@ struct Run {
 impl Run {
     fn new(here: Option<Domain>, max_requests: u64, max_pages: u64) -> Self {
         let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
-        let mut bed = Bed::new(&domains);
+        Self::of(Bed::new(&domains), here, max_requests, max_pages)
+    }
+
+    /// A store on a disk of its own.
+    fn on(disk: Disk, mounted: &Path, here: Option<Domain>) -> Self {
+        let directory = TempDir::new_in(mounted).unwrap();
+        let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
+        let options = options(directory.path(), &domains);
+        let bed = Bed { directory, options, store: None };
+        Self { disk: Some(disk), ..Self::of(bed, here, 1_000_000, 100_000) }
+    }
+
+    fn of(mut bed: Bed, here: Option<Domain>, max_requests: u64, max_pages: u64) -> Self {
         // Half of such a small store is for its log.
         let max_bytes = 2 * max_pages * 4096;
         bed.options.limits = Limits { max_bytes, max_requests, high_water: 0.5 };
@@ -119,6 +145,8 @@ impl Run {
         bed.database().execute_batch(fails).unwrap();
         Self {
             bed,
+            disk: None,
+            ballast: None,
             model: Model::new(here),
             waits: BTreeMap::new(),
             away: if here == Some(Platform) { Openstack } else { Platform },
@@ -176,8 +204,7 @@ impl Run {
                 match result {
                     Ok(found) => assert_eq!(found, outcomes),
                     Err(error) => {
-                        assert_eq!(error.kind, StoreErrorKind::Limit, "{error}");
-                        self.refused(&ops);
+                        self.refused(&error, &ops);
                         self.model = unchanged;
                     }
                 }
@@ -192,13 +219,18 @@ impl Run {
                 ops.push(raise(self.away, &alarm("fails", "")));
                 let token = Some(self.number().to_be_bytes());
                 let error = self.bed.try_submit(token, ops).await.unwrap_err();
-                assert_eq!(error.kind, StoreErrorKind::Io, "{error}");
+                let is_full = error.kind == StoreErrorKind::Full && self.ballast.is_some();
+                assert!(is_full || error.kind == StoreErrorKind::Io, "{error}");
                 self.model = unchanged;
             }
             Step::Again => {
                 let Some((batch, false)) = self.last.clone() else {
                     let Some((batch, _)) = self.last.clone() else { return };
-                    self.bed.try_submit(batch.token, batch.ops.clone()).await.unwrap();
+                    // One that was taken is not refused for its size, but like all on a full disk.
+                    if let Err(error) = self.bed.try_submit(batch.token, batch.ops.clone()).await {
+                        assert!(self.ballast.is_some(), "{error}");
+                        self.refused(&error, &batch.ops);
+                    }
                     self.look(&batch.ops).await;
                     return;
                 };
@@ -207,8 +239,8 @@ impl Run {
                 let outcomes: Vec<Outcome> = batch.ops.iter().map(|op| self.model.apply(op)).collect();
                 let changed = outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
                 let result = self.bed.try_submit(batch.token, batch.ops.clone()).await;
-                if result.is_err() {
-                    self.refused(&batch.ops);
+                if let Err(error) = &result {
+                    self.refused(error, &batch.ops);
                     self.model = unchanged;
                 }
                 self.look(&batch.ops).await;
@@ -224,6 +256,18 @@ impl Run {
             }
             Step::Report(domain, index, said) => self.deliver(domain, index, said).await,
             Step::Reopen => self.bed.reopen(),
+            Step::Fill => {
+                if self.ballast.is_none() {
+                    self.ballast = self.disk.as_ref().map(Disk::fill);
+                }
+            }
+            Step::Room => {
+                if let Some(ballast) = self.ballast.take() {
+                    std::fs::remove_file(ballast).unwrap();
+                    // The reserve is taken again with the next commit.
+                    self.bed.store().writer.flush().await.unwrap();
+                }
+            }
         }
     }
 
@@ -239,8 +283,14 @@ impl Run {
         (ops, outcomes)
     }
 
-    /// Changes were refused, rightly: with everything given up that can be, they are over the limit.
-    fn refused(&self, ops: &[Op]) {
+    /// Changes were refused, rightly: the disk is full, or with everything given up that can be they are over the
+    /// limit. What only clears has the reserve of a full disk.
+    fn refused(&self, error: &StoreError, ops: &[Op]) {
+        if self.ballast.is_some() && error.kind == StoreErrorKind::Full {
+            assert!(ops.iter().any(Op::raises_or_logs), "{error}");
+            return;
+        }
+        assert_eq!(error.kind, StoreErrorKind::Limit, "{error}");
         let (mut least, mut before) = (0, 0);
         for (domain, lane) in &self.model.lanes {
             let mut waits = self.waits.get(domain).cloned().unwrap_or_default();
@@ -459,6 +509,23 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut run = Run::new(here, max_requests, max_pages);
+            for step in steps {
+                run.step(step).await;
+                run.check().await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_full_disk_refuses_whole_batches_and_nothing_else(
+        here in select(vec![None, Some(Platform), Some(Openstack)]),
+        steps in vec(step_on_a_disk(), 1..60),
+    ) {
+        let parent = TempDir::new().unwrap();
+        let Some(disk) = Disk::new(parent.path(), 16) else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut run = Run::on(disk, parent.path(), here);
             for step in steps {
                 run.step(step).await;
                 run.check().await;
