@@ -21,6 +21,8 @@ use super::error::{StoreError, StoreErrorKind};
 const SPARE_PAGES: u64 = 1024;
 /// Pages given back in one step.
 const STEP_PAGES: u32 = 64;
+/// Jobs between two looks at how many pages are free: a look costs as much as half a job.
+const LOOK_EACH: usize = 64;
 /// Bytes in reserve at most: what the WAL takes until its next checkpoint, and what that checkpoint can add
 /// to the database, 4 MiB each. On a small disk it is a sixteenth of the disk, and never more than a quarter of what a file may have.
 const MOST_IN_RESERVE: u64 = 8 * 1024 * 1024;
@@ -94,15 +96,40 @@ fn disk_of(path: &Path) -> Result<Statvfs, StoreError> {
 }
 
 /// Gives space back, a step at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tidy {
     /// Pages were given back that are still in the file, until the next checkpoint.
     given_back: bool,
+    /// Jobs since the last look at the free pages.
+    jobs: usize,
+}
+
+impl Default for Tidy {
+    /// An earlier run may have left something to do.
+    fn default() -> Self {
+        Self { given_back: false, jobs: LOOK_EACH }
+    }
 }
 
 impl Tidy {
+    /// Jobs were done, each of which can free a page or two.
+    pub(super) fn done(&mut self, jobs: usize) {
+        self.jobs = self.jobs.saturating_add(jobs);
+    }
+
     /// One step; whether another one has something to do.
     pub(super) fn step(&mut self, connection: &Connection) -> Result<bool, StoreError> {
+        if self.jobs < LOOK_EACH && !self.given_back {
+            return Ok(false);
+        }
+        let has_more = self.give_back(connection)?;
+        if !has_more {
+            self.jobs = 0;
+        }
+        Ok(has_more)
+    }
+
+    fn give_back(&mut self, connection: &Connection) -> Result<bool, StoreError> {
         let free = free_pages(connection)?;
         if free > SPARE_PAGES {
             // It gives a row for each page.

@@ -314,6 +314,7 @@ impl Thread {
         let error = match self.transaction(&jobs, &mut woken, repairs) {
             Ok(results) => {
                 self.metrics.committed(jobs.len(), begun.elapsed());
+                self.tidy.done(jobs.len());
                 self.tokens.keep_new();
                 self.meter.publish(&self.bounds.counts);
                 for wake in woken.iter().filter_map(|domain| self.wakes.get(domain)) {
