@@ -10,6 +10,10 @@
 /// A moment that the agent comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
+    /// A step of a migration is written and not committed.
+    BeforeMigration,
+    /// A step of a migration is committed; the next one has not begun.
+    AfterMigration,
     /// The store is open, the socket is not bound yet.
     StoreOpen,
     /// The socket is bound, nobody is served yet.
@@ -77,6 +81,8 @@ mod armed {
 
     pub(crate) fn pass(moment: Moment) {
         let name = match moment {
+            Moment::BeforeMigration => "before-migration",
+            Moment::AfterMigration => "after-migration",
             Moment::StoreOpen => "store-open",
             Moment::SocketBound => "socket-bound",
             Moment::BeforeCommit => "before-commit",

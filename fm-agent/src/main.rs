@@ -103,6 +103,7 @@ fn run(config: config::Config, handed: Handed, read_again: ReadAgain) -> anyhow:
     let result = runtime.block_on(async {
         let ending = Ending::default();
         watch_signals(ending.clone())?;
+        survive_large_files()?;
         Box::pin(agent::run(config, handed, read_again, ending)).await
     });
     // A question to a controller that is still under way must not hold up the exit.
@@ -124,6 +125,12 @@ fn watch_signals(Ending { stop, hurry }: Ending) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// A file that may not grow any more is an error of the write, like a full disk, and no reason to die.
+fn survive_large_files() -> io::Result<()> {
+    // Once taken, the signal stays taken, whether somebody listens or not.
+    signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).map(drop)
 }
 
 fn fail(status: u8, message: &str) -> ExitCode {

@@ -20,6 +20,7 @@ mod callers;
 mod deaths;
 #[path = "../simulate/faults.rs"]
 mod faults;
+mod migrations;
 mod oracle;
 #[path = "../powercut/recorder.rs"]
 mod recorder;

@@ -113,7 +113,7 @@ pub struct AgentConfig {
     /// Requests that controllers refused for good are kept, so many at most; the oldest go first.
     /// Default: `10000`.
     pub max_rejected: u32,
-    /// For so many days they are kept at most.
+    /// For so many days they are kept, and for two more: the clock may have been wrong.
     /// Default: `30`.
     pub rejected_days: u16,
     /// Bytes that the database of the store and its WAL may take, 64 MiB to 1 TiB. Beyond,

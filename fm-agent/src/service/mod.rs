@@ -215,6 +215,7 @@ impl From<StoreError> for Refusal {
         let code = match error.kind {
             StoreErrorKind::Full | StoreErrorKind::Limit => ErrorCode::NotEnoughSpace,
             StoreErrorKind::Damaged
+            | StoreErrorKind::Gone
             | StoreErrorKind::Unreadable
             | StoreErrorKind::Newer
             | StoreErrorKind::InUse

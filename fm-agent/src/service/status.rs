@@ -2,8 +2,8 @@
 //!
 //! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `connections` (open ones), `quarantines` (databases
 //! or logs that were damaged and moved aside since the start), `unreadable` (rows that could not be read and were
-//! set aside since the start), and `domains`, an array of objects with
-//! `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
+//! set aside since the start), `put_back` (databases that were deleted or replaced under the agent and written anew
+//! since the start), and `domains`, an array of objects with `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
 //! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
 //! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
 //! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
@@ -67,6 +67,7 @@ impl Service {
                 Durability::Process => "process",
             },
             "quarantines": self.store.condition().quarantines(),
+            "put_back": self.store.condition().put_back(),
             "unreadable": self.store.condition().unreadable(),
             "connections": self.metrics.open_connections(),
             "domains": domains,

@@ -98,8 +98,8 @@ impl Committer {
     }
 
     /// Checkpoints and closes the database.
-    pub(super) fn close(self) -> Result<(), StoreError> {
-        drop(self.repairer);
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.repairer.end(&mut self.connection);
         close(self.connection)
     }
 

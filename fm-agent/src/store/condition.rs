@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Condition {
     quarantines: AtomicU64,
     unreadable: AtomicU64,
+    put_back: AtomicU64,
 }
 
 impl Condition {
@@ -18,6 +19,15 @@ impl Condition {
     /// Rows that could not be read and were set aside, in a database that was sound otherwise or in a salvaged one.
     pub fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Databases that were deleted or replaced under the agent and were written anew from what it had open.
+    pub fn put_back(&self) -> u64 {
+        self.put_back.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn was_put_back(&self) {
+        self.put_back.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn quarantined(&self) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use rusqlite::{ErrorCode, ffi};
 
 /// What to do about a file or directory that may not be written.
@@ -17,6 +18,8 @@ pub enum StoreErrorKind {
     Limit,
     /// The database is damaged or is none.
     Damaged,
+    /// Its files were deleted or replaced under the agent, and are not written anew yet.
+    Gone,
     /// A row holds what this program cannot make sense of; the rest can be read.
     Unreadable,
     /// The schema is newer than this program.
@@ -44,7 +47,9 @@ impl StoreError {
 
     pub(super) fn path(what: &str, path: &Path, error: &std::io::Error) -> Self {
         let kind = match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge => StoreErrorKind::Full,
             _ => StoreErrorKind::Io,
         };
         let advice = match error.kind() {
@@ -77,6 +82,11 @@ impl StoreError {
         match (error.sqlite_error_code(), error.sqlite_extended_error_code()) {
             // The index of the log has no room either.
             (Some(ErrorCode::DiskFull), _) | (_, Some(ffi::SQLITE_IOERR_SHMSIZE)) => StoreErrorKind::Full,
+            (_, Some(ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_TRUNCATE))
+                if no_room().is_some() =>
+            {
+                StoreErrorKind::Full
+            }
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
             // A disk that cannot give a page back is to the database what a page of garbage is.
             | (_, Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS)) => {
@@ -93,12 +103,19 @@ impl StoreError {
 
     /// Whether the writer can do something about it.
     pub(super) fn is_repairable(&self) -> bool {
-        matches!(self.kind, StoreErrorKind::Damaged | StoreErrorKind::Unreadable)
+        matches!(self.kind, StoreErrorKind::Damaged | StoreErrorKind::Unreadable | StoreErrorKind::Gone)
     }
 
     pub(super) fn stopped() -> Self {
         Self::new(StoreErrorKind::Stopped, "the agent is stopping: try again")
     }
+}
+
+/// The system's word for it that there was no room, if that was the last thing it failed with. SQLite calls a full
+/// disk full, but a quota and a limit on a file's size a failed write, as it does a broken disk; nothing that it does
+/// between the write and its answer fails, so the word still stands.
+fn no_room() -> Option<Errno> {
+    Some(Errno::last()).filter(|error| matches!(error, Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG))
 }
 
 impl fmt::Display for StoreError {
@@ -111,10 +128,19 @@ impl std::error::Error for StoreError {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let kind = Self::from_sqlite(&error);
+        let (kind, system) = (Self::from_sqlite(&error), no_room());
         let advice = match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => MAKE_WRITABLE,
-            _ if kind == StoreErrorKind::Full => "; make room on the disk of the state directory",
+            _ if kind == StoreErrorKind::Full => match system {
+                Some(Errno::EDQUOT) => {
+                    " (disk quota exceeded); make room in the state directory, or raise the quota of the user that \
+                     runs the agent"
+                }
+                Some(Errno::EFBIG) => {
+                    " (file size limit reached); raise the agent's RLIMIT_FSIZE (LimitFSIZE=)"
+                }
+                _ => "; make room on the disk of the state directory",
+            },
             _ => "",
         };
         Self::new(kind, format!("store: {error}{advice}"))

@@ -30,6 +30,11 @@ pub(super) struct Stages {
 }
 
 impl Limits {
+    /// The same where no file may be larger than this.
+    pub(super) fn within(self, largest_file: u64) -> Self {
+        Self { max_bytes: self.max_bytes.min(largest_file), ..self }
+    }
+
     /// In requests that wait.
     pub(super) fn requests(&self) -> Stages {
         let sets = self.max_requests;

@@ -30,6 +30,7 @@ mod limits;
 mod listing;
 mod meter;
 mod model;
+mod presence;
 mod reader;
 mod recover;
 mod rejected;
@@ -129,6 +130,9 @@ impl Store {
     /// A directory that cannot be used, another agent on it, a schema newer than this program, or a
     /// database that does not open. Damage is no error while there is room to salvage what can be read.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        // A limit on the size of files is kept like the configured one, so that clears and deliveries have room.
+        let limits = options.limits.within(space::largest_file()?);
+        let options = &StoreOptions { limits, ..options.clone() };
         let directory = &options.state_dir;
         directory::make(directory)?;
         let path = directory.join(DATABASE);
@@ -223,6 +227,13 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
     Ok(file)
+}
+
+/// Takes the state directory anew whose lock was deleted or replaced.
+fn lock_again(directory: &Path) -> Result<File, StoreError> {
+    let mut lock = lock(directory)?;
+    sign(&mut lock, directory)?;
+    Ok(lock)
 }
 
 /// Leaves this process's number for whoever finds the directory taken. On a full disk it is not left.

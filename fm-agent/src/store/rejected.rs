@@ -2,6 +2,8 @@
 //!
 //! Runs inside the writer's transaction, the list aside.
 
+use std::time::Duration;
+
 use fm_common::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
@@ -11,6 +13,10 @@ use super::model::{KeepRejected, Rejected, Request, Unreadable};
 use super::signed;
 use super::tables::{self, REQUEST_COLUMNS};
 use crate::config::Domain;
+
+/// What they are kept for beyond their age: a clock may be a day behind when one is refused, and a day ahead when
+/// its age is looked at.
+const CLOCK_SLACK: Duration = Duration::from_hours(48);
 
 /// Keeps a request that is about to leave the queue, with the answer that refused it.
 pub(super) fn keep(
@@ -39,7 +45,7 @@ pub(super) fn trim(connection: &Connection, limit: KeepRejected) -> Result<(), S
                  (SELECT seq FROM rejected ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
         )?
         .execute([limit.most])?;
-    let age = i64::try_from(limit.age.as_micros()).unwrap_or(i64::MAX);
+    let age = i64::try_from(limit.age.saturating_add(CLOCK_SLACK).as_micros()).unwrap_or(i64::MAX);
     let oldest = Timestamp::now().as_micros().saturating_sub(age);
     connection.prepare_cached("DELETE FROM rejected WHERE rejected_at < ?1")?.execute([oldest])?;
     Ok(())

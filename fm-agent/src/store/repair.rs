@@ -4,9 +4,12 @@
 //! Invariants:
 //! - Done by the writer's thread, between two transactions: nobody else writes, and readers wait.
 //! - No connection is open while files are moved: SQLite finds the files beside a database by its name.
+//! - Files that were deleted or replaced are written anew from the open ones, which hold everything. Until that has
+//!   succeeded nothing is taken: it would be gone with the process.
 //! - A disk that damages whatever is written does not keep the agent busy: after a repair there is a pause.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,9 +18,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::condition::Condition;
 use super::error::{StoreError, StoreErrorKind};
 use super::jobs::Repairs;
+use super::presence::{Presence, Watch};
 use super::reader::Slot;
 use super::recover::{self, Checker, Place, Verdict};
-use super::{DATABASE, StoreOptions, schema};
+use super::{DATABASE, StoreOptions, directory, lock_again, schema};
 use crate::config::Durability;
 
 /// Between two repairs.
@@ -34,6 +38,10 @@ pub(super) struct Repairer {
     not_before: Option<Instant>,
     /// Why there is no database at present.
     closed: Option<StoreError>,
+    presence: Arc<Presence>,
+    _watch: Watch,
+    /// The lock that took the place of one that was deleted.
+    lock: Option<File>,
 }
 
 impl Repairer {
@@ -47,16 +55,19 @@ impl Repairer {
         let path = options.state_dir.join(DATABASE);
         let slot: Slot = Arc::new(Mutex::new(Some(schema::open_reader(&path)?)));
         let beside = if checked { None } else { Some(check(&path, repairs.clone())?) };
-        let durability = options.durability;
+        let presence = Arc::new(Presence::of(&options.state_dir));
         Ok(Self {
             path,
-            durability,
+            durability: options.durability,
             slot,
             condition,
+            _watch: Watch::start(Arc::clone(&presence), repairs.clone())?,
             repairs,
             checker: beside,
             not_before: None,
             closed: None,
+            presence,
+            lock: None,
         })
     }
 
@@ -82,6 +93,9 @@ impl Repairer {
         seen: u64,
         error: &StoreError,
     ) -> Result<(), StoreError> {
+        if error.kind == StoreErrorKind::Gone {
+            return self.put_back(connection);
+        }
         if self.repairs.done() > seen {
             return Ok(());
         }
@@ -94,7 +108,7 @@ impl Repairer {
                 }
             }
         }
-        if self.not_before.is_some_and(|moment| moment > Instant::now()) {
+        if self.is_pause() {
             return Err(error.clone());
         }
         let replaced = self.replace(connection, error);
@@ -106,17 +120,99 @@ impl Repairer {
         replaced
     }
 
+    fn is_pause(&self) -> bool {
+        self.not_before.is_some_and(|moment| moment > Instant::now())
+    }
+
+    /// Writes the store's files anew if they are gone.
+    fn put_back(&mut self, connection: &mut Connection) -> Result<(), StoreError> {
+        match &self.closed {
+            // There is nothing open that could be written.
+            Some(closed) if closed.kind != StoreErrorKind::Gone => return Err(closed.clone()),
+            Some(closed) if self.is_pause() => return Err(closed.clone()),
+            _ => {}
+        }
+        let Some(gone) = self.presence.gone() else {
+            // Somebody has put the very same files back.
+            self.closed = None;
+            return Ok(());
+        };
+        let written = self.write_anew(connection);
+        self.not_before = Some(Instant::now() + PAUSE);
+        if let Err(error) = &written {
+            let reason = format!(
+                "{gone} while the agent used it, and could not be written anew: {error}. Until it can, nothing is \
+                 taken; do not stop the agent, what it has taken is in its open files only: make it possible, it is \
+                 tried again"
+            );
+            let error = StoreError::new(StoreErrorKind::Gone, reason);
+            tracing::error!(%error, "the store is not where it was");
+            // Whatever is closed for another reason stays so.
+            let closed = self.closed.get_or_insert_with(|| error.clone());
+            return Err(closed.clone());
+        }
+        self.closed = None;
+        self.repairs.count();
+        self.condition.was_put_back();
+        tracing::error!(
+            gone,
+            "the store was deleted or replaced under the agent: it is there again with all that it held, what took \
+             its place is moved aside. To start with an empty store, stop the agent first"
+        );
+        Ok(())
+    }
+
+    /// What is gone when the store ends is written anew while there is still something open.
+    pub(super) fn end(mut self, connection: &mut Connection) {
+        self.not_before = None;
+        if self.put_back(connection).is_err() {
+            tracing::error!(
+                "the store ends while it is not where it was: what it has taken last may be lost"
+            );
+        }
+    }
+
+    fn write_anew(&mut self, connection: &mut Connection) -> Result<(), StoreError> {
+        let parent = self.path.parent().unwrap_or(Path::new("."));
+        directory::make(parent)?;
+        if self.presence.lock_is_gone() {
+            self.lock = Some(lock_again(parent)?);
+        }
+        if !self.presence.database_is_gone() {
+            self.presence.renew();
+            return Ok(());
+        }
+        recover::copy_open(connection, &self.path)?;
+        self.exchange(connection, |path, _| recover::take_copied(path))
+    }
+
     fn replace(&mut self, connection: &mut Connection, wrong: &StoreError) -> Result<(), StoreError> {
+        let wrong = wrong.to_string();
+        self.exchange(connection, |path, condition| recover::replace_damaged(path, &wrong, condition))
+    }
+
+    /// Exchanges the files while nothing has them open.
+    fn exchange(
+        &mut self,
+        connection: &mut Connection,
+        files: impl FnOnce(&Path, &Condition) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         self.checker = None;
         let slot = self.slot();
         let mut reading = slot.lock().unwrap_or_else(PoisonError::into_inner);
         *reading = None;
         let before = std::mem::replace(connection, Connection::open_in_memory()?);
         schema::close_untouched(before)?;
-        let replaced = recover::replace_damaged(&self.path, &wrong.to_string(), &self.condition);
+        let replaced = files(&self.path, &self.condition);
         // When it could not be replaced, what can be read of it is better than nothing.
-        let reopened = schema::open(&self.path, self.durability)
-            .and_then(|writing| Ok((writing, schema::open_reader(&self.path)?)));
+        let reopened = if recover::copy_waits(&self.path) {
+            let reason = "the store that was written anew is not at its place yet; it is tried again";
+            Err(StoreError::new(StoreErrorKind::Damaged, reason))
+        } else {
+            schema::open(&self.path, self.durability)
+                .and_then(|writing| Ok((writing, schema::open_reader(&self.path)?)))
+        };
+        self.presence.renew();
         match reopened {
             Ok((writing, looking)) => {
                 (*connection, *reading, self.closed) = (writing, Some(looking), None);

@@ -16,6 +16,7 @@ use super::error::{StoreError, StoreErrorKind};
 use super::limits::WAL_BYTES;
 use super::space;
 use crate::config::Durability;
+use crate::failpoint::{self, Moment};
 
 /// One entry a version; never edit one that was released.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -317,7 +318,9 @@ fn migrate(connection: &mut Connection, applied: i64) -> Result<(), StoreError> 
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", index)?;
+        failpoint::pass(Moment::BeforeMigration);
         transaction.commit()?;
+        failpoint::pass(Moment::AfterMigration);
     }
     Ok(())
 }

@@ -11,10 +11,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::posix_fallocate;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::{Statvfs, statvfs};
 use rusqlite::Connection;
 
-use super::error::StoreError;
+use super::error::{StoreError, StoreErrorKind};
 
 /// Free pages that stay in the database for what comes next: 4 MiB.
 const SPARE_PAGES: u64 = 1024;
@@ -23,7 +24,7 @@ const STEP_PAGES: u32 = 64;
 /// Jobs between two looks at how many pages are free: a look costs as much as half a job.
 const LOOK_EACH: usize = 64;
 /// Bytes in reserve at most: what the WAL takes until its next checkpoint, and what that checkpoint can add
-/// to the database, 4 MiB each. On a small disk it is a sixteenth of the disk.
+/// to the database, 4 MiB each. On a small disk it is a sixteenth of the disk, and never more than a quarter of what a file may have.
 const MOST_IN_RESERVE: u64 = 8 * 1024 * 1024;
 const LEAST_IN_RESERVE: u64 = 256 * 1024;
 /// Bytes that must be free besides before the reserve is taken again.
@@ -74,6 +75,14 @@ fn free_pages(connection: &Connection) -> Result<u64, StoreError> {
 fn pragma(connection: &Connection, sql: &str) -> Result<u64, StoreError> {
     let value: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     Ok(value.unsigned_abs())
+}
+
+/// Bytes that a file of this process may have, by its limit on resources.
+pub(super) fn largest_file() -> Result<u64, StoreError> {
+    let (now, _most) = getrlimit(Resource::RLIMIT_FSIZE).map_err(|error| {
+        StoreError::new(StoreErrorKind::Io, format!("cannot read the limit on the size of files: {error}"))
+    })?;
+    Ok(now)
 }
 
 /// Bytes that are free for this process on the disk of this path.
@@ -170,7 +179,7 @@ impl Reserve {
     pub(super) fn new(directory: &Path) -> Result<Self, StoreError> {
         let disk = disk_of(directory)?;
         let bytes = disk.blocks().saturating_mul(disk.fragment_size()) / 16;
-        let bytes = bytes.clamp(LEAST_IN_RESERVE, MOST_IN_RESERVE);
+        let bytes = bytes.clamp(LEAST_IN_RESERVE, MOST_IN_RESERVE).min(largest_file()? / 4);
         let mut reserve = Self { path: directory.join(RESERVE), bytes, is_held: false };
         reserve.is_held = reserve.take(reserve.bytes).is_ok();
         Ok(reserve)

@@ -14,6 +14,7 @@ mod recovery_log;
 mod reports;
 mod schemas;
 mod settling;
+mod steps;
 
 use std::path::Path;
 use std::sync::Arc;

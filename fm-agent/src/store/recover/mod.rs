@@ -20,10 +20,11 @@ mod wal;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use self::check::check;
 pub(super) use self::check::{Checker, Verdict, check_within};
@@ -95,9 +96,48 @@ pub(super) fn open(path: &Path, durability: Durability, condition: &Condition) -
     Ok(Opened { connection, checked: true })
 }
 
+/// The log of a database.
+pub(super) fn wal_of(path: &Path) -> PathBuf {
+    Files::of(path).wal
+}
+
+/// Writes what an open database holds to where the next start finds it, though its own files may be gone. After
+/// that nothing may be written to it any more: [`take_copied`] puts the copy at its place.
+pub(super) fn copy_open(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let files = Files::of(path);
+    files.clean()?;
+    create(&files.growing).map_err(|error| StoreError::path("cannot make", &files.growing, &error))?;
+    // Its pages, in order, and nothing of its log: what it holds is in the copy.
+    let growing = ValueRef::Text(files.growing.as_os_str().as_encoded_bytes());
+    let copied = connection.execute("VACUUM INTO ?1", [ToSqlOutput::Borrowed(growing)]);
+    copied.map_err(StoreError::from).and_then(|_| files.complete()).inspect_err(|_| {
+        if let Err(error) = files.abandon() {
+            tracing::error!(%error, "what was copied in part could not be removed");
+        }
+    })
+}
+
+/// Whether a database waits to be put at its place: nothing that is there now may be opened.
+pub(super) fn copy_waits(path: &Path) -> bool {
+    Files::of(path).waits()
+}
+
+/// Puts the copy at the place of whatever is there now, which is moved aside. Nothing may have it open.
+pub(super) fn take_copied(path: &Path) -> Result<(), StoreError> {
+    let files = Files::of(path);
+    if let Some(aside) = files.resume()? {
+        files.prune(KEPT, Some(&aside))?;
+    }
+    Ok(())
+}
+
 /// Replaces a database that was found to be damaged while it was in use. Nothing may have it open.
 pub(super) fn replace_damaged(path: &Path, wrong: &str, condition: &Condition) -> Result<(), StoreError> {
     let files = Files::of(path);
+    if files.resume()?.is_some() {
+        // What could not be put at its place before is there now.
+        return Ok(());
+    }
     files.clean()?;
     replace(&files, wrong, condition)
 }

@@ -45,17 +45,22 @@ impl Files {
 
     /// Puts the database that has grown in the place of the damaged one. Gives where that is now.
     pub(super) fn replace(&self) -> Result<PathBuf, StoreError> {
+        self.complete()?;
+        self.finish()
+    }
+
+    /// The database that has grown is complete: whatever happens, it takes the place of the one that is there.
+    pub(super) fn complete(&self) -> Result<(), StoreError> {
         File::open(&self.growing)
             .and_then(|file| file.sync_all())
             .map_err(|error| StoreError::path("cannot flush", &self.growing, &error))?;
         rename(&self.growing, &self.complete)?;
-        self.sync()?;
-        self.finish()
+        self.sync()
     }
 
     /// Finishes a replacement that was cut short. Gives where the damaged database is, if there was one to finish.
     pub(super) fn resume(&self) -> Result<Option<PathBuf>, StoreError> {
-        if exists(&self.complete) { self.finish().map(Some) } else { Ok(None) }
+        if self.waits() { self.finish().map(Some) } else { Ok(None) }
     }
 
     fn finish(&self) -> Result<PathBuf, StoreError> {
@@ -137,6 +142,17 @@ impl Files {
             tracing::warn!(file = %oldest.display(), "the oldest damaged database is deleted");
         }
         Ok(gone)
+    }
+
+    /// Whether a complete database waits to be put at its place.
+    pub(super) fn waits(&self) -> bool {
+        exists(&self.complete)
+    }
+
+    /// Removes a copy of a database that goes on in its own files after all.
+    pub(super) fn abandon(&self) -> Result<(), StoreError> {
+        remove(&self.complete)?;
+        self.clean()
     }
 
     /// Removes what a salvage that was cut short has left.

@@ -10,10 +10,10 @@ use super::super::StoreErrorKind;
 use super::*;
 
 /// A file system of so many MiB.
-struct Disk(PathBuf);
+pub(super) struct Disk(PathBuf);
 
 impl Disk {
-    fn new(directory: &Path, mib: u32) -> Option<Self> {
+    pub(super) fn new(directory: &Path, mib: u32) -> Option<Self> {
         let made = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
             .arg(directory)
@@ -28,7 +28,7 @@ impl Disk {
     }
 
     /// Takes what is free, but for the last few bytes.
-    fn fill(&self) -> PathBuf {
+    pub(super) fn fill(&self) -> PathBuf {
         let path = self.0.join("ballast");
         let mut file = File::options().create(true).append(true).open(&path).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}

@@ -28,10 +28,13 @@ impl Waits {
     /// Whether this one may have been sent: it was begun, and nothing about the same alarm is before it.
     fn may_have_been_sent(&self, place: usize) -> bool {
         let (seq, request) = &self.lane[place];
-        let about_the_same = |earlier: &RequestKind| match key_of(request) {
-            Some(key) => concerns(earlier, &key),
-            None => earlier == request,
+        // One that covers several is not sent either before what is ahead of it about one of them.
+        let concerned = match key_of(request) {
+            Some(key) => vec![key],
+            None => super::steps::keys().into_iter().filter(|key| concerns(request, key)).collect(),
         };
+        let about_the_same =
+            |earlier: &RequestKind| earlier == request || concerned.iter().any(|key| concerns(earlier, key));
         *seq <= self.begun && !self.lane[..place].iter().any(|(_, earlier)| about_the_same(earlier))
     }
 
@@ -272,7 +275,7 @@ impl Model {
     /// The places in a lane whose turn it is: nothing before them concerns the same alarm.
     pub(super) fn ready(&self, domain: Domain) -> Vec<usize> {
         let Some(lane) = self.lanes.get(&domain) else { return Vec::new() };
-        let keys: Vec<AlarmKey> = super::property::keys();
+        let keys: Vec<AlarmKey> = super::steps::keys();
         let free = |place: usize| {
             let mut concerned = keys.iter().filter(|key| concerns(&lane[place], key));
             !concerned.any(|key| lane[..place].iter().any(|earlier| concerns(earlier, key)))

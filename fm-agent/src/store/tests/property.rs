@@ -1,89 +1,25 @@
-//! Whatever is asked and reported, in whatever order, whatever fails and however little it may hold: the
-//! store holds what its specification says.
+//! Whatever is asked and reported, in whatever order, whatever fails and however little it may hold, in requests
+//! and in bytes: the store holds what its specification says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select, subsequence};
+use proptest::sample::{Index, select};
 
 use super::super::{Rank, StoreErrorKind};
+use super::disk_full::Disk;
 use super::model::{Model, Waits};
+use super::steps::{Ask, Said, Step, keys, step, step_on_a_disk};
 use super::*;
-
-#[derive(Debug, Clone)]
-enum Step {
-    Batch(Vec<Ask>),
-    /// The last batch again, as a caller repeats it that got no answer.
-    Again,
-    Report(Domain, Index, Said),
-    /// Requests up to so many places behind this one may be sent.
-    Begin(Domain, Index, i64),
-    /// A batch whose transaction fails, after all of it was done.
-    Fail(Vec<Ask>),
-    Reopen,
-}
-
-#[derive(Debug, Clone)]
-enum Ask {
-    Raise { key: AlarmKey, domain: Domain, text: &'static str, keep: bool, same_uuid: bool },
-    Log(Domain, Severity),
-    Clear(AlarmKey, Unknown),
-    ClearAll(&'static str, EntityMatch, Unknown, Vec<Domain>),
-}
-
-/// What is said of a delivery: for a raise, done under its own uuid, under another, or gone again.
-#[derive(Debug, Clone, Copy)]
-enum Said {
-    Own,
-    Other,
-    Gone,
-    Refused,
-}
-
-/// The alarms in play.
-pub(super) fn keys() -> Vec<AlarmKey> {
-    [("1", "host=a"), ("2", "host=a.p=1"), ("1", "host=ab"), ("1", "host=b")]
-        .map(|(id, entity)| AlarmKey::new(id, entity))
-        .to_vec()
-}
-
-fn ask() -> impl Strategy<Value = Ask> {
-    let domain = || select(Domain::ALL.to_vec());
-    let unknown = || prop_oneof![Just(Unknown::Tell), domain().prop_map(Unknown::Deliver)];
-    let raise = (select(keys()), domain(), select(vec!["hot", "cold"]), any::<[bool; 2]>(), any::<bool>());
-    let rule = select(vec![EntityMatch::Component, EntityMatch::Prefix]);
-    let filter = select(vec!["host=a", "host=", "host=b"]);
-    let domains = prop_oneof![3 => Just(Domain::ALL.to_vec()), 1 => subsequence(Domain::ALL.to_vec(), 1)];
-    prop_oneof![
-        6 => raise.prop_map(|(key, domain, text, keep, same_uuid)| Ask::Raise {
-            key, domain, text, keep: keep == [true; 2], same_uuid
-        }),
-        2 => (domain(), select(vec![Severity::Warning, Severity::Critical]))
-            .prop_map(|(domain, severity)| Ask::Log(domain, severity)),
-        3 => (select(keys()), unknown()).prop_map(|(key, unknown)| Ask::Clear(key, unknown)),
-        2 => (filter, rule, unknown(), domains)
-            .prop_map(|(filter, rule, unknown, domains)| Ask::ClearAll(filter, rule, unknown, domains)),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let said = select(vec![Said::Own, Said::Own, Said::Own, Said::Other, Said::Gone, Said::Refused]);
-    prop_oneof![
-        8 => vec(ask(), 1..3).prop_map(Step::Batch),
-        8 => (select(Domain::ALL.to_vec()), any::<Index>(), said)
-            .prop_map(|(domain, index, said)| Step::Report(domain, index, said)),
-        2 => (select(Domain::ALL.to_vec()), any::<Index>(), 0..3_i64)
-            .prop_map(|(domain, index, ahead)| Step::Begin(domain, index, ahead)),
-        1 => vec(ask(), 1..3).prop_map(Step::Fail),
-        1 => Just(Step::Again),
-        1 => Just(Step::Reopen),
-    ]
-}
 
 /// The store, its model, and what makes each call its own.
 struct Run {
     bed: Bed,
+    disk: Option<Disk>,
+    /// What fills the disk.
+    ballast: Option<PathBuf>,
     model: Model,
     /// What waited at the last look, with its places in the order.
     waits: BTreeMap<Domain, Waits>,
@@ -94,19 +30,38 @@ struct Run {
     /// Uuids that raises took, and up to which request they were looked at.
     asked: BTreeSet<(Domain, String)>,
     seen: i64,
+    /// Pages in use at the last look.
+    pages: u64,
 }
 
 impl Run {
-    fn new(here: Option<Domain>, max_requests: u64) -> Self {
+    fn new(here: Option<Domain>, max_requests: u64, max_pages: u64) -> Self {
         let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
-        let mut bed = Bed::new(&domains);
-        bed.options.limits = Limits { max_bytes: 1 << 30, max_requests, high_water: 0.5 };
+        Self::of(Bed::new(&domains), here, max_requests, max_pages)
+    }
+
+    /// A store on a disk of its own.
+    fn on(disk: Disk, mounted: &Path, here: Option<Domain>) -> Self {
+        let directory = TempDir::new_in(mounted).unwrap();
+        let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
+        let options = options(directory.path(), &domains);
+        let bed = Bed { directory, options, store: None };
+        Self { disk: Some(disk), ..Self::of(bed, here, 1_000_000, 100_000) }
+    }
+
+    fn of(mut bed: Bed, here: Option<Domain>, max_requests: u64, max_pages: u64) -> Self {
+        // Half of such a small store is for its log.
+        let max_bytes = 2 * max_pages * 4096;
+        bed.options.limits = Limits { max_bytes, max_requests, high_water: 0.5 };
         bed.reopen();
+        let pages = pages(&bed);
         let fails = "CREATE TRIGGER fails BEFORE INSERT ON request WHEN NEW.alarm_id = 'fails'
                      BEGIN SELECT RAISE(ROLLBACK, 'as asked'); END";
         bed.database().execute_batch(fails).unwrap();
         Self {
             bed,
+            disk: None,
+            ballast: None,
             model: Model::new(here),
             waits: BTreeMap::new(),
             away: if here == Some(Platform) { Openstack } else { Platform },
@@ -114,6 +69,7 @@ impl Run {
             last: None,
             asked: BTreeSet::new(),
             seen: 0,
+            pages,
         }
     }
 
@@ -163,11 +119,11 @@ impl Run {
                 match result {
                     Ok(found) => assert_eq!(found, outcomes),
                     Err(error) => {
-                        assert_eq!(error.kind, StoreErrorKind::Limit, "{error}");
-                        self.refused(&ops);
+                        self.refused(&error, &ops);
                         self.model = unchanged;
                     }
                 }
+                self.weigh(&ops, is_taken);
                 let changed = is_taken && outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
                 self.look(&ops).await;
                 self.last = Some((Batch { token, origin: None, ops }, changed));
@@ -178,13 +134,18 @@ impl Run {
                 ops.push(raise(self.away, &alarm("fails", "")));
                 let token = Some(self.number().to_be_bytes());
                 let error = self.bed.try_submit(token, ops).await.unwrap_err();
-                assert_eq!(error.kind, StoreErrorKind::Io, "{error}");
+                let is_full = error.kind == StoreErrorKind::Full && self.ballast.is_some();
+                assert!(is_full || error.kind == StoreErrorKind::Io, "{error}");
                 self.model = unchanged;
             }
             Step::Again => {
                 let Some((batch, false)) = self.last.clone() else {
                     let Some((batch, _)) = self.last.clone() else { return };
-                    self.bed.try_submit(batch.token, batch.ops.clone()).await.unwrap();
+                    // One that was taken is not refused for its size, but like all on a full disk.
+                    if let Err(error) = self.bed.try_submit(batch.token, batch.ops.clone()).await {
+                        assert!(self.ballast.is_some(), "{error}");
+                        self.refused(&error, &batch.ops);
+                    }
                     self.look(&batch.ops).await;
                     return;
                 };
@@ -193,8 +154,8 @@ impl Run {
                 let outcomes: Vec<Outcome> = batch.ops.iter().map(|op| self.model.apply(op)).collect();
                 let changed = outcomes.iter().any(|outcome| *outcome != Outcome::Unknown);
                 let result = self.bed.try_submit(batch.token, batch.ops.clone()).await;
-                if result.is_err() {
-                    self.refused(&batch.ops);
+                if let Err(error) = &result {
+                    self.refused(error, &batch.ops);
                     self.model = unchanged;
                 }
                 self.look(&batch.ops).await;
@@ -210,6 +171,18 @@ impl Run {
             }
             Step::Report(domain, index, said) => self.deliver(domain, index, said).await,
             Step::Reopen => self.bed.reopen(),
+            Step::Fill => {
+                if self.ballast.is_none() {
+                    self.ballast = self.disk.as_ref().map(Disk::fill);
+                }
+            }
+            Step::Room => {
+                if let Some(ballast) = self.ballast.take() {
+                    std::fs::remove_file(ballast).unwrap();
+                    // The reserve is taken again with the next commit.
+                    self.bed.store().writer.flush().await.unwrap();
+                }
+            }
         }
     }
 
@@ -225,8 +198,14 @@ impl Run {
         (ops, outcomes)
     }
 
-    /// Changes were refused, rightly: with everything given up that can be, they are over the limit.
-    fn refused(&self, ops: &[Op]) {
+    /// Changes were refused, rightly: the disk is full, or with everything given up that can be they are over the
+    /// limit. What only clears has the reserve of a full disk.
+    fn refused(&self, error: &StoreError, ops: &[Op]) {
+        if self.ballast.is_some() && error.kind == StoreErrorKind::Full {
+            assert!(ops.iter().any(Op::raises_or_logs), "{error}");
+            return;
+        }
+        assert_eq!(error.kind, StoreErrorKind::Limit, "{error}");
         let (mut least, mut before) = (0, 0);
         for (domain, lane) in &self.model.lanes {
             let mut waits = self.waits.get(domain).cloned().unwrap_or_default();
@@ -245,7 +224,25 @@ impl Run {
         let stages = self.bed.options.limits.requests();
         let clears = ops.iter().all(|op| !op.raises_or_logs());
         let limit = if clears { stages.clears } else { stages.sets };
-        assert!(least as u64 > limit, "refused without need: {least} of {before} would wait, {limit} may");
+        let in_bytes = self.pages + growth(ops) > self.page_limit(ops);
+        assert!(
+            least as u64 > limit || in_bytes,
+            "refused without need: {least} of {before} would wait, {limit} may, {} pages were in use",
+            self.pages
+        );
+    }
+
+    /// Pages that may be in use after these changes.
+    fn page_limit(&self, ops: &[Op]) -> u64 {
+        let stages = self.bed.options.limits.pages(4096);
+        if ops.iter().all(|op| !op.raises_or_logs()) { stages.clears } else { stages.sets }
+    }
+
+    /// What takes more room than there was before fits into the limit; what is refused takes none.
+    fn weigh(&self, ops: &[Op], is_taken: bool) {
+        let (now, limit) = (pages(&self.bed), self.page_limit(ops));
+        let limit = if is_taken { limit } else { 0 };
+        assert!(now <= self.pages || now <= limit, "{now} pages after {}, {limit} may be in use", self.pages);
     }
 
     /// Looks at what waits after these changes: it is what the model has, less what may have been given up.
@@ -306,7 +303,8 @@ impl Run {
         }
         let coming = ops.len();
         let high = usize::try_from(stages.high).unwrap();
-        if total(&before) + coming <= high {
+        let is_low = self.pages + growth(ops) <= self.bed.options.limits.pages(4096).high;
+        if total(&before) + coming <= high && is_low {
             assert_eq!(given_up, 0, "given up below high water");
         } else if stayed + coming > high {
             assert_eq!(must_have_gone, [], "above high water, these could have been folded");
@@ -372,6 +370,7 @@ impl Run {
         }
         let reader = &self.bed.store().reader;
         self.seen = newest;
+        self.pages = pages(&self.bed);
         for key in keys() {
             assert_eq!(reader.find(key.clone()).await.unwrap(), self.model.kept(&key));
         }
@@ -381,6 +380,27 @@ impl Run {
         assert_eq!(kept, self.model.all_kept());
         assert_eq!(clear_alls, self.model.clear_alls());
     }
+}
+
+/// Pages in use.
+fn pages(bed: &Bed) -> u64 {
+    let database = bed.database();
+    let number = |pragma: &str| -> i64 {
+        database.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
+    };
+    (number("page_count") - number("freelist_count")).unsigned_abs()
+}
+
+/// Pages that these changes can add at most: three copies of each text, and splits of what they are put into.
+fn growth(ops: &[Op]) -> u64 {
+    let of = |op: &Op| match op {
+        Op::Raise { alarm, .. } | Op::Log { alarm, .. } => {
+            8 + 3 * (1 + (alarm.reason_text.len() as u64 + 1000) / 4096)
+        }
+        // It writes to each alarm that it covers.
+        _ => 8 + keys().len() as u64,
+    };
+    ops.iter().map(of).sum()
 }
 
 /// Whether two requests are the same, but for the uuid that the store chose.
@@ -398,11 +418,29 @@ proptest! {
     fn the_store_is_its_specification(
         here in select(vec![None, Some(Platform), Some(Openstack)]),
         max_requests in select(vec![4, 8, 12, 1_000_000]),
+        max_pages in select(vec![48, 64, 96, 100_000]),
         steps in vec(step(), 1..60),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let mut run = Run::new(here, max_requests);
+            let mut run = Run::new(here, max_requests, max_pages);
+            for step in steps {
+                run.step(step).await;
+                run.check().await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_full_disk_refuses_whole_batches_and_nothing_else(
+        here in select(vec![None, Some(Platform), Some(Openstack)]),
+        steps in vec(step_on_a_disk(), 1..60),
+    ) {
+        let parent = TempDir::new().unwrap();
+        let Some(disk) = Disk::new(parent.path(), 16) else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut run = Run::on(disk, parent.path(), here);
             for step in steps {
                 run.step(step).await;
                 run.check().await;

@@ -1,0 +1,64 @@
+//! An agent whose wall clock and whose writes are at the mercy of a test, while it runs.
+//!
+//! The library that does it (`disturb.c`) is compiled with the system's compiler and preloaded.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::support::Node;
+
+/// Where the orders for an agent are.
+pub(crate) struct Disturbed(File);
+
+impl Disturbed {
+    /// The orders for the agents of this node: nothing is disturbed yet.
+    pub(crate) fn new(node: &Node) -> Self {
+        let file = File::create_new(path(node)).unwrap();
+        file.set_len(16).unwrap();
+        Self(file)
+    }
+
+    /// The node's agent, with the library in it.
+    pub(crate) fn command(node: &Node) -> Command {
+        fs::create_dir_all(node.state_dir()).unwrap();
+        let mut command = node.command();
+        command
+            .env("LD_PRELOAD", library())
+            .env("FM_DISTURB", path(node))
+            .env("FM_DISTURB_DIR", node.state_dir().canonicalize().unwrap());
+        command
+    }
+
+    /// Sets the agent's wall clock so many seconds ahead; behind, when negative.
+    pub(crate) fn set_clock(&self, ahead_s: i64) {
+        self.0.write_all_at(&ahead_s.to_ne_bytes(), 0).unwrap();
+    }
+
+    /// Lets the agent's writes into its state directory fail with this error; with 0 they succeed again.
+    pub(crate) fn fail_writes(&self, errno: i32) {
+        self.0.write_all_at(&i64::from(errno).to_ne_bytes(), 8).unwrap();
+    }
+}
+
+fn path(node: &Node) -> PathBuf {
+    node.directory().join("disturb")
+}
+
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/agent/disturb.c");
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        // Written under a name of its own first: tests run side by side.
+        let fresh = tempfile::NamedTempFile::new_in(directory).unwrap().into_temp_path();
+        let strict = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared"];
+        let status = Command::new("cc").args(strict).arg("-o").arg(&fresh).arg(source).status();
+        assert!(status.unwrap().success(), "disturb.c does not compile with cc: is gcc installed?");
+        let library = directory.join("libdisturb.so");
+        fresh.persist(&library).unwrap();
+        library
+    })
+}
