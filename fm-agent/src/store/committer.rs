@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::bounds::Bounds;
 use super::changes::{Apart, Changes};
 use super::error::{StoreError, StoreErrorKind};
-use super::jobs::{Job, Work};
+use super::jobs::{Done, Job, Work};
 use super::limits::Limits;
 use super::meter::{Meter, Teller};
 use super::model::{KeepRejected, Outcome};
@@ -112,18 +112,14 @@ impl Committer {
         let mut woken = BTreeSet::new();
         let counts = self.bounds.counts;
         let begun = Instant::now();
-        match self.attempt(&[work], &mut woken, true, Apart::Together) {
-            Ok(Some(mut results)) => {
-                self.kept(1, begun, &woken);
-                results.pop()?.ok()
-            }
-            // Whatever it is, it is met again, and told then.
-            Ok(None) | Err(_) => {
-                self.tokens.forget_new();
-                self.bounds.counts = counts;
-                None
-            }
+        if let Ok(Some(mut results)) = self.attempt(&[work], &mut woken, true, Apart::Together) {
+            self.kept(1, begun, &woken);
+            return results.pop()?.ok();
         }
+        // Whatever is in its way, it is met again, and told then.
+        self.tokens.forget_new();
+        self.bounds.counts = counts;
+        None
     }
 
     /// Commits and answers.
@@ -261,7 +257,7 @@ impl Committer {
         works: &[&Work],
         woken: &mut BTreeSet<Domain>,
         repairs: bool,
-    ) -> Result<Vec<Result<Vec<Outcome>, StoreError>>, StoreError> {
+    ) -> Result<Vec<Done>, StoreError> {
         if let Some(error) = self.repairer.closed() {
             return Err(error.clone());
         }
@@ -282,7 +278,7 @@ impl Committer {
         woken: &mut BTreeSet<Domain>,
         repairs: bool,
         apart: Apart,
-    ) -> Result<Option<Vec<Result<Vec<Outcome>, StoreError>>>, StoreError> {
+    ) -> Result<Option<Vec<Done>>, StoreError> {
         let Self { connection, bounds, tokens, here, max_events, rejected, .. } = self;
         let mut transaction = Transaction::begin(connection)?;
         let mut changes =

@@ -12,7 +12,10 @@ use super::error::StoreError;
 use super::model::{Batch, Finding, Outcome, Report};
 use crate::config::Domain;
 
-type Reply = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
+/// What became of a job.
+pub(super) type Done = Result<Vec<Outcome>, StoreError>;
+
+type Reply = oneshot::Sender<Done>;
 
 /// Something to do, and who waits for it.
 #[derive(Debug)]
@@ -97,7 +100,7 @@ impl Job {
     }
 
     /// A caller that has gone is no error: what it asked for is done, or is not.
-    pub(super) fn answer(self, result: Result<Vec<Outcome>, StoreError>) {
+    pub(super) fn answer(self, result: Done) {
         let _gone = self.reply.send(result);
     }
 }
@@ -108,7 +111,7 @@ pub struct Submitted(Answer);
 
 #[derive(Debug)]
 enum Answer {
-    Comes(oneshot::Receiver<Result<Vec<Outcome>, StoreError>>),
+    Comes(oneshot::Receiver<Done>),
     IsThere(Vec<Outcome>),
 }
 
@@ -119,7 +122,7 @@ impl Submitted {
     }
 
     /// Waits for the commit.
-    pub async fn committed(self) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn committed(self) -> Done {
         match self.0 {
             Answer::Comes(answer) => answer.await.unwrap_or_else(|_| Err(StoreError::stopped())),
             Answer::IsThere(outcomes) => Ok(outcomes),

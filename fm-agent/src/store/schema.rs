@@ -288,6 +288,9 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     set(connection, "journal_size_limit", i64::try_from(WAL_BYTES).unwrap_or(i64::MAX))?;
     migrate(connection, applied)?;
     space::prepare(connection)?;
+    // They are for other programs: this one has only the values that they allow, and for each row SQLite would
+    // make a table of them.
+    set(connection, "ignore_check_constraints", 1)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{BufReader, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,31 +29,51 @@ pub(crate) struct Delivery {
     pub(crate) requests_each: f64,
 }
 
-/// Measures with this many requests in flight; `alarms` are delivered in each round.
-pub(crate) fn measure(
-    program: &Path,
-    sim: &Path,
-    rounds: usize,
-    in_flight: usize,
-    alarms: usize,
-) -> anyhow::Result<Delivery> {
+/// What is delivered in each round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) alarms: usize,
+    /// Whether the service takes its time as the real one does, or answers as fast as the stand-in can.
+    pub(crate) paced: bool,
+}
+
+impl Plan {
+    fn start(self, sim: &Path, address: SocketAddr) -> anyhow::Result<Sim> {
+        let sim = Sim::start_at(sim, address)?;
+        if self.paced {
+            sim.take_its_time()?;
+        }
+        Ok(sim)
+    }
+
+    /// At a free port.
+    fn start_anywhere(self, sim: &Path) -> anyhow::Result<Sim> {
+        self.start(sim, "127.0.0.1:0".parse()?)
+    }
+}
+
+/// Measures with a plan's requests in flight.
+pub(crate) fn measure(program: &Path, sim: &Path, plan: Plan) -> anyhow::Result<Delivery> {
+    let in_flight = plan.in_flight;
     let seen: RefCell<(Vec<Value>, Vec<Value>)> = RefCell::default();
     let agent = |_| {
-        let (asked, posted, run) = deliver(program, sim, in_flight, alarms)?;
+        let (asked, posted, run) = deliver(program, sim, plan)?;
         *seen.borrow_mut() = (asked, posted);
         Ok(run)
     };
-    let direct = |_| post(&Sim::start(sim)?, in_flight, &seen.borrow().1, None);
+    let direct = |_| post(&plan.start_anywhere(sim)?, in_flight, &seen.borrow().1, None);
     let asking = |_| {
         let seen = seen.borrow();
-        post(&Sim::start(sim)?, in_flight, &seen.1, Some(&question(&seen.0)?))
+        post(&plan.start_anywhere(sim)?, in_flight, &seen.1, Some(&question(&seen.0)?))
     };
     let contestants = [
         Contestant::new("delivery", agent),
         Contestant::new("direct POSTs", direct),
         Contestant::new("direct questions and POSTs", asking),
     ];
-    let [agent, direct, asking] = in_turn(rounds, contestants)?;
+    let [agent, direct, asking] = in_turn(plan.rounds, contestants)?;
     let seen = seen.into_inner();
     let requests_each = (seen.0.len() + seen.1.len()) as f64 / seen.1.len().max(1) as f64;
     Ok(Delivery { agent, direct, asking, requests_each })
@@ -61,19 +81,15 @@ pub(crate) fn measure(
 
 /// Lets an agent that has a full queue find its controller. Gives the questions and the posts that the controller
 /// saw; the round lasts from the first post to the end of the last.
-fn deliver(
-    program: &Path,
-    sim: &Path,
-    in_flight: usize,
-    alarms: usize,
-) -> anyhow::Result<(Vec<Value>, Vec<Value>, Run)> {
+fn deliver(program: &Path, sim: &Path, plan: Plan) -> anyhow::Result<(Vec<Value>, Vec<Value>, Run)> {
+    let Plan { in_flight, alarms, .. } = plan;
     let address = refused()?;
     let config =
         format!("[platform]\nmax_in_flight = {in_flight}\nlongest_pause_ms = 250\n{}", platform(address));
     let agent = Agent::start(program, &config)?;
     agent.client().set_list((0..alarms).map(|number| alarm("delivery", 0, number)).collect())?;
     agent.wait_state("down")?;
-    let sim = Sim::start_at(sim, address)?;
+    let sim = plan.start(sim, address)?;
     agent.drained()?;
     let posted = sim.requests("POST")?;
     ensure!(posted.len() >= alarms, "{} of {alarms} alarms were delivered", posted.len());

@@ -100,6 +100,8 @@ impl<'a> Plain<'a> {
         let directory = tempfile::Builder::new().prefix("plain-").tempdir_in(programs::directory()?)?;
         let path = directory.path().join("plain.db");
         let connection = Connection::open(&path)?;
+        // Holds for a database without tables only, so it comes before all else.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
         let mode: String = connection.query_row("PRAGMA journal_mode = wal", [], |row| row.get(0))?;
         ensure!(mode == "wal", "the journal mode is {mode}, needed is wal");
         connection.execute_batch(&format!(

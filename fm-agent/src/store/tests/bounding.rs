@@ -339,7 +339,8 @@ async fn the_file_shrinks_when_the_backlog_is_gone() {
 #[tokio::test]
 async fn a_database_of_an_earlier_version_learns_to_give_space_back() {
     let directory = TempDir::new().unwrap();
-    let mut bed = Bed { options: options(directory.path(), &[(Platform, false)]), directory, store: None };
+    let options = options(directory.path(), &[(Platform, false)]);
+    let mut bed = Bed::over(directory, options, None);
     bed.store = Some(Store::open(&bed.options).unwrap());
     bed.one(raise(Platform, &alarm("1", "hot"))).await;
     drop(bed.store.take());

@@ -107,6 +107,69 @@ async fn a_flush_returns_when_what_was_submitted_before_is_on_disk() {
 }
 
 #[tokio::test]
+async fn a_caller_that_is_alone_has_its_change_on_disk_at_once() {
+    let bed = Bed::delivering();
+    bed.store().writer.flush().await.unwrap();
+    let mut at_once = 0;
+    for batch in logs(0..20) {
+        let before = commits(&bed);
+        let submitted = bed.store().writer.submit_at_once(batch).await.unwrap();
+        at_once += commits(&bed) - before;
+        assert!(matches!(*submitted.committed().await.unwrap(), [Outcome::Logged(_)]));
+    }
+    // Before anybody waits for it; the first may still meet the writer's thread.
+    assert!(at_once >= 19, "{at_once}");
+    assert_eq!(ids(&bed, Platform).await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_change_that_is_to_be_made_at_once_overtakes_nothing() {
+    let bed = Bed::delivering();
+    for round in 0..50 {
+        let mut submitted = Vec::new();
+        let first = round * 10;
+        for (place, batch) in logs(first..first + 10).into_iter().enumerate() {
+            let writer = &bed.store().writer;
+            // The writer's thread is anywhere between taking the others and answering them.
+            submitted.push(match place % 3 {
+                2 => writer.submit_at_once(batch).await.unwrap(),
+                _ => writer.submit(batch).await.unwrap(),
+            });
+        }
+        for batch in submitted {
+            batch.committed().await.unwrap();
+        }
+    }
+    let numbers: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+    assert_eq!(ids(&bed, Platform).await, numbers);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_at_once_leaves_nothing_behind_and_is_told_as_always() {
+    let bed = Bed::delivering();
+    let trigger = "CREATE TRIGGER bad BEFORE INSERT ON request WHEN NEW.alarm_id = 'bad'
+                   BEGIN SELECT RAISE(ABORT, 'no'); END";
+    bed.database().execute_batch(trigger).unwrap();
+    let ops = vec![raise(Platform, &alarm("half", "")), raise(Platform, &alarm("bad", ""))];
+    let batch = Batch { token: Some([7; 16]), origin: None, ops };
+    let submitted = bed.store().writer.submit_at_once(batch).await.unwrap();
+    assert!(submitted.committed().await.unwrap_err().to_string().contains("no"));
+    assert_eq!(bed.find("half").await, None);
+    assert_eq!(bed.store().reader.meter().waiting(Platform), 0);
+    // Its token was not taken, so the same call has its effect when it comes again.
+    bed.database().execute_batch("DROP TRIGGER bad").unwrap();
+    let batch = Batch { token: Some([7; 16]), origin: None, ops: vec![raise(Platform, &alarm("half", ""))] };
+    bed.store().writer.submit_at_once(batch).await.unwrap().committed().await.unwrap();
+    assert!(bed.find("half").await.is_some());
+    assert_eq!(bed.store().reader.meter().waiting(Platform), 1);
+    // A store that has stopped takes nothing by this way either.
+    bed.store().writer.stop().await.unwrap();
+    let batch = logs(0..1).remove(0);
+    let error = bed.store().writer.submit_at_once(batch).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Stopped);
+}
+
+#[tokio::test]
 async fn a_batch_that_fails_takes_no_other_with_it() {
     // ROLLBACK ends the whole transaction, as a failing disk does.
     for failure in ["ABORT", "ROLLBACK"] {
@@ -176,7 +239,7 @@ fn small(pages: i64) -> Bed {
     let now: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     connection.pragma_update(None, "max_page_count", now + pages).unwrap();
     let store = Some(Store::start(&options, opened, held, Arc::default()).unwrap());
-    Bed { directory, options, store }
+    Bed::over(directory, options, store)
 }
 
 #[tokio::test]

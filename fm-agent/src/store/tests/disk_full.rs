@@ -58,7 +58,7 @@ async fn reports_and_clears_go_on_and_sets_work_again_when_there_is_room() {
     let mut options = options(&parent.path().join("state"), &[(Platform, false), (Openstack, false)]);
     options.durability = Durability::Power;
     let store = Some(Store::open(&options).unwrap());
-    let mut bed = Bed { directory: TempDir::new().unwrap(), options, store };
+    let mut bed = Bed::over(TempDir::new().unwrap(), options, store);
     let text = "x".repeat(8000);
     for number in 0..100 {
         bed.one(raise(Platform, &alarm(&number.to_string(), &text))).await;

@@ -45,7 +45,7 @@ impl Run {
         let directory = TempDir::new_in(mounted).unwrap();
         let domains = Domain::ALL.map(|domain| (domain, Some(domain) == here));
         let options = options(directory.path(), &domains);
-        let bed = Bed { directory, options, store: None };
+        let bed = Bed::over(directory, options, None);
         Self { disk: Some(disk), ..Self::of(bed, here, 1_000_000, 100_000) }
     }
 

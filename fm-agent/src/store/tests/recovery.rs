@@ -28,7 +28,7 @@ impl Killed {
     pub(super) fn open(&self) -> Result<Bed, StoreError> {
         let options = options(self.directory.path(), &[(Platform, false), (Openstack, true)]);
         let store = Store::open(&options)?;
-        Ok(Bed { directory: TempDir::new().unwrap(), options, store: Some(store) })
+        Ok(Bed::over(TempDir::new().unwrap(), options, Some(store)))
     }
 
     /// Opens it and keeps its directory as long as what is returned.
@@ -214,7 +214,7 @@ async fn in_use() -> (Bed, Vec<String>) {
     let here = killed(false).await;
     let options = options(here.directory.path(), &[(Platform, false), (Openstack, true)]);
     let store = Some(Store::open(&options).unwrap());
-    (Bed { directory: here.directory, options, store }, here.queue)
+    (Bed::over(here.directory, options, store), here.queue)
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn what_the_start_had_no_time_to_check_is_checked_beside_the_agent() {
         assert!(started.elapsed() < Duration::from_mins(1), "the damage is not found");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let bed = Bed { directory: TempDir::new().unwrap(), options, store: Some(store) };
+    let bed = Bed::over(TempDir::new().unwrap(), options, Some(store));
     assert_eq!(bed.queue(Platform).await, here.queue);
 }
 

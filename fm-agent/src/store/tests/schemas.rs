@@ -82,7 +82,7 @@ fn bed(directory: TempDir) -> Bed {
         ..options(directory.path(), &[(Platform, false), (Openstack, false)])
     };
     let store = Some(Store::open(&options).unwrap());
-    Bed { directory, options, store }
+    Bed::over(directory, options, store)
 }
 
 #[tokio::test]
