@@ -15,6 +15,7 @@
 
 mod accepted;
 mod apply;
+mod awake;
 mod bounds;
 mod changes;
 mod check;
