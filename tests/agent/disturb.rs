@@ -1,4 +1,4 @@
-//! An agent whose wall clock and whose writes are at the mercy of a test, while it runs.
+//! An agent whose wall clock, writes and disk are at the mercy of a test, while it runs.
 //!
 //! The library that does it (`disturb.c`) is compiled with the system's compiler and preloaded.
 
@@ -17,7 +17,7 @@ impl Disturbed {
     /// The orders for the agents of this node: nothing is disturbed yet.
     pub(crate) fn new(node: &Node) -> Self {
         let file = File::create_new(path(node)).unwrap();
-        file.set_len(16).unwrap();
+        file.set_len(32).unwrap();
         Self(file)
     }
 
@@ -40,6 +40,18 @@ impl Disturbed {
     /// Lets the agent's writes into its state directory fail with this error; with 0 they succeed again.
     pub(crate) fn fail_writes(&self, errno: i32) {
         self.0.write_all_at(&i64::from(errno).to_ne_bytes(), 8).unwrap();
+    }
+
+    /// Lets the disk under the agent's state directory answer no flush, or answer again.
+    pub(crate) fn hang_disk(&self, hangs: bool) {
+        self.0.write_all_at(&i64::from(hangs).to_ne_bytes(), 16).unwrap();
+    }
+
+    /// Flushes that the disk did not answer at once.
+    pub(crate) fn held(&self) -> i64 {
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, 24).unwrap();
+        i64::from_ne_bytes(bytes)
     }
 }
 

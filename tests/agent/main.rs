@@ -19,6 +19,7 @@ mod clock;
 mod disturb;
 mod healing;
 mod hostile;
+mod hung_disk;
 mod input;
 mod lifecycle;
 mod manager;
