@@ -177,6 +177,8 @@ impl Repairer {
         directory::make(parent)?;
         if self.presence.lock_is_gone() {
             self.lock = Some(lock_again(parent)?);
+            // At once: should the rest fail, the next try must not take this agent's own lock for another's.
+            self.presence.renew_lock();
         }
         if !self.presence.database_is_gone() {
             self.presence.renew();
