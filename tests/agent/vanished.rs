@@ -120,6 +120,9 @@ fn a_state_directory_that_is_emptied() {
         for entry in fs::read_dir(node.state_dir()).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
         }
+        wait_for("the room in reserve to be taken again", || {
+            node.state_dir().join("fm-agent.reserve").exists()
+        });
     });
 }
 

@@ -67,8 +67,9 @@ impl Sim {
     /// Answers as slowly as the real service was observed to (2026-06): 16 ms for a set, 8 ms for a question.
     pub(crate) fn take_its_time(&self) -> anyhow::Result<()> {
         for (method, ms) in [("POST", 16), ("GET", 8)] {
-            let slow =
-                format!(r#"{{"kind": "slow", "delay_ms": {ms}, "method": "{method}", "path": "/v1/alarms"}}"#);
+            let slow = format!(
+                r#"{{"kind": "slow", "delay_ms": {ms}, "method": "{method}", "path": "/v1/alarms"}}"#
+            );
             self.control("POST", "/faults", &slow)?;
         }
         Ok(())
