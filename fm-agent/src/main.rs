@@ -97,9 +97,9 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 fn run(config: config::Config, handed: Handed, read_again: ReadAgain) -> anyhow::Result<()> {
-    // Few threads serve thousands of callers: the work is the disk's and the controllers'. One of them may wait
-    // for the disk with a commit, another one with a look for an alarm; the third goes on serving.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build()?;
+    // Two threads serve thousands of callers: the work is the disk's and the controllers'. One that waits for the
+    // disk is replaced meanwhile.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let result = runtime.block_on(async {
         let ending = Ending::default();
         watch_signals(ending.clone())?;

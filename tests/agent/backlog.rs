@@ -40,3 +40,19 @@ fn a_backlog_asks_a_few_times_and_finds_what_others_have_raised() {
     let asked = questions(&sim);
     assert!((10..60).contains(&asked), "{asked} questions for 100 raises, 10 of which stood already");
 }
+
+#[test]
+fn a_question_that_failed_in_an_outage_is_asked_again_when_it_is_over() {
+    let sim = controller();
+    let refuse = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
+    let node = Node::with_platform(&sim);
+    node.client.set_list((0..100).map(|n| alarm(&format!("host=c0.process=p{n}"))).collect()).unwrap();
+    // The question about all of them was among what failed.
+    node.wait_down("platform");
+    sim.clear_requests();
+    sim.remove_fault(refuse).unwrap();
+    node.wait_delivered();
+    assert_eq!(standing(&sim).len(), 100);
+    let asked = questions(&sim);
+    assert!(asked < 30, "{asked} questions for 100 raises");
+}

@@ -10,7 +10,7 @@
 //!   touched the alarm since the question. That holds for the moment of sending: what is given says until when.
 //! - Nobody waits for an answer: until it is here, each raise asks for itself.
 //! - An answer that tells nothing, or none, is followed by a pause: a controller that cannot be asked so is not
-//!   asked so all the time.
+//!   asked so all the time. It ends with an outage.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -69,6 +69,11 @@ impl Survey {
         }
         self.under_way = Some(UnderWay { asked_at: now, touched: HashSet::new() });
         Some(keys)
+    }
+
+    /// The controller answers again: what told nothing in its outage may tell something now.
+    pub(super) fn resume(&mut self) {
+        self.not_before = None;
     }
 
     /// The question was answered: nothing stands under these keys. `None`: it was not.
@@ -166,6 +171,8 @@ mod tests {
             survey.answered(answer, now);
             assert!(!survey.is_due(now + FRESH));
             assert!(survey.is_due(now + PAUSE));
+            survey.resume();
+            assert!(survey.is_due(now + FRESH));
         }
     }
 

@@ -110,11 +110,16 @@ impl Worker {
     /// Delivers until `stop`; then waits for what is under way.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut under_way = UnderWay::new();
+        let mut was_down = false;
         loop {
             if stop.is_cancelled() && under_way.is_empty() {
                 return;
             }
             let is_down = self.controller.health.down().is_some();
+            if was_down && !is_down {
+                self.survey.resume();
+            }
+            was_down = is_down;
             if !stop.is_cancelled() && !is_down {
                 self.fill().await;
                 self.ask(&mut under_way);

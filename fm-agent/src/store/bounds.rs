@@ -88,6 +88,13 @@ impl Bounds {
         self.page_size
     }
 
+    /// Part of the transaction is taken back: this is what was held before it.
+    pub(super) fn take_back(&mut self, counts: Counts) {
+        self.counts = counts;
+        // What it had deleted is there again.
+        self.pages_at_most = u64::MAX;
+    }
+
     /// Adds what a job can take to what may be in use. Comes before the job is done.
     pub(super) fn expect(&mut self, job: &Work) {
         let growth = pages_at_most(job, self.page_size).unwrap_or(u64::MAX);

@@ -71,7 +71,7 @@ impl Changes<'_> {
             Ok(done)
         });
         if done.is_err() {
-            self.bounds.counts = before;
+            self.bounds.take_back(before);
         }
         done
     }

@@ -121,7 +121,7 @@ impl Committer {
         }
         // Whatever is in its way, it is met again, and told then.
         self.tokens.forget_new();
-        self.bounds.counts = counts;
+        self.bounds.take_back(counts);
         None
     }
 
@@ -230,7 +230,7 @@ impl Committer {
             Err(error) => error,
         };
         self.tokens.forget_new();
-        self.bounds.counts = counts;
+        self.bounds.take_back(counts);
         if repairs && error.is_repairable() {
             return Err((jobs, error));
         }
@@ -277,7 +277,7 @@ impl Committer {
             return Ok(results);
         }
         self.tokens.forget_new();
-        self.bounds.counts = counts;
+        self.bounds.take_back(counts);
         Ok(self.attempt(works, woken, repairs, Apart::Each)?.unwrap_or_default())
     }
 

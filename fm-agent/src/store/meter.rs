@@ -1,7 +1,7 @@
 //! What the store holds and what it had to give up, in numbers; and the one log line that tells it.
 //!
 //! Invariants:
-//! - The numbers are those of committed transactions, set by the writer and read by anybody.
+//! - The numbers are those of committed transactions, set by who commits and read by anybody.
 //! - However much is given up or refused, it is told once a minute at most; what is not told yet is
 //!   told with a later line.
 
@@ -101,7 +101,7 @@ impl Growing {
         self.sum.load(Relaxed)
     }
 
-    /// Only the writer calls it.
+    /// Only who commits calls it.
     fn follow(&self, now: u64) {
         let last = self.last.swap(now, Relaxed);
         self.sum.fetch_add(now.checked_sub(last).unwrap_or(now), Relaxed);

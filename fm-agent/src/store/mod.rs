@@ -2,8 +2,8 @@
 //! requests that a controller refused.
 //!
 //! Invariants:
-//! - One thread owns the write connection. What arrives while it commits goes into the next
-//!   transaction; an answer leaves after the commit that holds its request. No timer, no delay.
+//! - One commit at a time. What arrives meanwhile goes into the next transaction; an answer leaves after the
+//!   commit that holds its request. No timer, no delay.
 //! - A batch is on disk as a whole or not at all, and is taken once: a token seen before changes nothing.
 //! - Requests of one domain are handed out in the order in which they were taken.
 //! - Nothing secret is ever written.
@@ -15,6 +15,7 @@
 
 mod accepted;
 mod apply;
+mod awake;
 mod bounds;
 mod changes;
 mod check;

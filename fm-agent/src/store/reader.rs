@@ -1,8 +1,8 @@
 //! Looking at the store beside the writer.
 //!
-//! Invariants: a read sees a committed state. It runs on the blocking pool, for the disk may hold it; only a look
-//! for one alarm is done by the thread that asks, and one at a time, so that at most one of those that serve
-//! sockets waits for the disk here. A look that meets damage has the writer repair it, and looks once more.
+//! Invariants: a read sees a committed state. It runs on the blocking pool, for the disk may hold it; a look for
+//! one alarm is done where it is asked for, one at a time, and others take over the thread's other work meanwhile.
+//! A look that meets damage has the writer repair it, and looks once more.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use fm_common::{AlarmKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
 
+use super::awake::in_place;
 use super::error::StoreError;
 use super::jobs::Repairs;
 use super::limits::Limits;
@@ -189,7 +190,8 @@ impl Reader {
     /// Looks here and now; `None` when somebody else is looking, or when it fails.
     fn at_once<T>(&self, look: impl Fn(&Connection) -> Result<T, StoreError>) -> Option<T> {
         let slot = self.slot.try_lock().ok()?;
-        look(slot.as_ref()?).ok()
+        let connection = slot.as_ref()?;
+        in_place(|| look(connection)).ok()
     }
 
     pub(super) async fn run<T: Send + 'static>(

@@ -1,7 +1,6 @@
 //! Rows of the tables to the types of `model` and back. One function a statement; no decisions.
 
 use fm_common::entity::EntityMatch;
-use fm_common::protocol::Token;
 use fm_common::{Alarm, AlarmKey, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -433,27 +432,6 @@ pub(super) fn insert_event(
         .prepare_cached("DELETE FROM event WHERE seq <= ?1")?
         .execute([last - i64::from(max_events)])?;
     Ok(())
-}
-
-/// Remembers the token of a call in this slot.
-pub(super) fn put_token(
-    connection: &Connection,
-    slot: i64,
-    number: i64,
-    token: Token,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO token (slot, number, token) VALUES (?1, ?2, ?3)")?
-        .execute(params![slot, number, token])?;
-    Ok(())
-}
-
-/// How many calls were ever taken, and the tokens of the newest, oldest first.
-pub(super) fn tokens(connection: &Connection) -> Result<(i64, Vec<Token>), StoreError> {
-    let taken = connection.query_row("SELECT ifnull(max(number) + 1, 0) FROM token", [], |row| row.get(0))?;
-    let mut statement = connection.prepare("SELECT token FROM token ORDER BY number")?;
-    let tokens = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok((taken, tokens))
 }
 
 /// The clear-alls that wait, in order.

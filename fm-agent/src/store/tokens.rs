@@ -6,10 +6,9 @@
 use std::collections::{HashSet, VecDeque};
 
 use fm_common::protocol::Token;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::error::StoreError;
-use super::tables;
 
 /// Tokens remembered. A caller tries once more at once, so the newest few are enough.
 pub(super) const REMEMBERED: usize = 8192;
@@ -27,7 +26,7 @@ pub(super) struct Tokens {
 impl Tokens {
     /// What the table holds.
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let (taken, order) = tables::tokens(connection)?;
+        let (taken, order) = newest(connection)?;
         let known = order.iter().copied().collect();
         Ok(Self { known, order: order.into(), new: Vec::new(), taken })
     }
@@ -41,7 +40,7 @@ impl Tokens {
     pub(super) fn write(&self, connection: &Connection, token: Option<Token>) -> Result<(), StoreError> {
         let Some(token) = token else { return Ok(()) };
         let number = self.taken + count(self.new.len());
-        tables::put_token(connection, number % count(REMEMBERED), number, token)
+        put_token(connection, number % count(REMEMBERED), number, token)
     }
 
     /// The batch that wrote this token is part of the transaction.
@@ -69,6 +68,22 @@ impl Tokens {
             self.known.remove(&token);
         }
     }
+}
+
+/// Remembers the token of a call in this slot.
+fn put_token(connection: &Connection, slot: i64, number: i64, token: Token) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO token (slot, number, token) VALUES (?1, ?2, ?3)")?
+        .execute(params![slot, number, token])?;
+    Ok(())
+}
+
+/// How many calls were ever taken, and the tokens of the newest, oldest first.
+fn newest(connection: &Connection) -> Result<(i64, Vec<Token>), StoreError> {
+    let taken = connection.query_row("SELECT ifnull(max(number) + 1, 0) FROM token", [], |row| row.get(0))?;
+    let mut statement = connection.prepare("SELECT token FROM token ORDER BY number")?;
+    let tokens = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok((taken, tokens))
 }
 
 fn count(number: usize) -> i64 {

@@ -7,7 +7,8 @@
 //! - The writer's thread never waits for company: it takes what is there and commits.
 //! - The state directory is held as long as that thread runs.
 //!
-//! It must not call a controller, and nothing but the disk may hold it.
+//! A commit that panics ends the writer at the next job. It must not call a controller, and nothing but the disk
+//! may hold it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,6 +18,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc};
 
+use super::awake::Awake;
 use super::committer::Committer;
 use super::error::{StoreError, StoreErrorKind};
 use super::jobs::{Job, Repairs, Submitted, Unanswered, Work};
@@ -42,6 +44,7 @@ pub struct Writer {
     jobs: mpsc::Sender<Job>,
     unanswered: Unanswered,
     committer: Shared,
+    awake: Arc<Awake>,
     // Below `jobs`, so that it is dropped after it: without senders the thread ends.
     _thread: Arc<Joined>,
 }
@@ -71,7 +74,8 @@ impl Writer {
             .name("fm-store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(failed)?;
-        Ok((Self { jobs, unanswered, committer, _thread: Arc::new(Joined(Some(thread))) }, reader))
+        let (awake, thread) = (Arc::new(Awake::start()?), Arc::new(Joined(Some(thread))));
+        Ok((Self { jobs, unanswered, committer, awake, _thread: thread }, reader))
     }
 
     /// Puts a batch in its place in the order. Waits only while the queue is full.
@@ -80,8 +84,8 @@ impl Writer {
     }
 
     /// As [`Self::submit`]; when nothing else waits, the batch is committed here and now, by the thread that
-    /// asks, which waits for the disk meanwhile: for a few changes of a caller that is alone. It spares the way to the
-    /// writer's thread and back.
+    /// asks; others take over its work meanwhile. For a few changes of a caller that is alone: it spares the way
+    /// to the writer's thread and back.
     pub async fn submit_at_once(&self, batch: Batch) -> Result<Submitted, StoreError> {
         let work = Work::Batch(batch);
         match self.commit_at_once(&work) {
@@ -94,8 +98,9 @@ impl Writer {
         if !self.unanswered.is_none() {
             return None;
         }
-        // At most one of those that serve sockets waits for the disk here.
-        self.committer.try_lock().ok()?.as_mut()?.commit_at_once(work)
+        let mut committer = self.committer.try_lock().ok()?;
+        let committer = committer.as_mut()?;
+        self.awake.during(|| committer.commit_at_once(work))
     }
 
     /// Records what became of a delivery; returns after the commit.
