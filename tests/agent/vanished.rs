@@ -7,21 +7,28 @@ use std::time::{Duration, Instant};
 
 use fm_common::{Alarm, ErrorCode};
 use fm_rest_sim::{Fault, FaultId, FaultKind, Sim};
+use nix::errno::Errno;
 use serde_json::Value;
 
-use crate::support::{Node, alarm, code, controller, events, key, standing, wait_for};
+use crate::disturb::Disturbed;
+use crate::support::{Node, alarm, code, controller, domain, events, key, standing, wait_for};
 
 /// A node whose controller is away, with alarms that wait.
 fn waiting(sim: &Sim) -> (Node, FaultId, Vec<String>) {
     let node = Node::with_platform(sim);
+    let (outage, entities) = fill(sim, &node);
+    (node, outage, entities)
+}
+
+fn fill(sim: &Sim, node: &Node) -> (FaultId, Vec<String>) {
     let outage = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
     let entities: Vec<String> = (0..20).map(|number| format!("host=c{number:02}")).collect();
     for entity in &entities {
         node.client.set(alarm(entity)).unwrap();
     }
-    change(&node, "1");
+    change(node, "1");
     node.wait_down("platform");
-    (node, outage, entities)
+    (outage, entities)
 }
 
 fn put_back(node: &Node) -> u64 {
@@ -113,6 +120,9 @@ fn a_state_directory_that_is_emptied() {
         for entry in fs::read_dir(node.state_dir()).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
         }
+        wait_for("the room in reserve to be taken again", || {
+            node.state_dir().join("fm-agent.reserve").exists()
+        });
     });
 }
 
@@ -187,6 +197,31 @@ fn what_cannot_be_written_anew_is_not_added_to() {
     assert_eq!(node.client.get(key("host=c00")).unwrap().entity_instance_id, "host=c00");
     assert!(node.log().contains("do not stop the agent"), "{}", node.log());
     fs::remove_file(&state).unwrap();
+    noticed(&node);
+    node.client.set(alarm("host=then")).unwrap();
+    change(&node, "3");
+    entities.push("host=then".to_owned());
+    nothing_is_lost(&sim, &mut node, outage, &entities);
+}
+
+/// The lock can be made anew without room, the database cannot: the agent must not stand in its own way afterwards.
+#[test]
+fn a_state_directory_that_is_emptied_while_there_is_no_room() {
+    let sim = controller();
+    let mut node = Node::prepare(&domain("platform", &sim, "labrador"));
+    let disk = Disturbed::new(&node);
+    node.run_command(&mut Disturbed::command(&node));
+    let (outage, mut entities) = fill(&sim, &node);
+    change(&node, "2");
+    disk.fail_writes(Errno::ENOSPC as i32);
+    for entry in fs::read_dir(node.state_dir()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    wait_for("two tries in vain", || node.log().matches("the store is not where it was").count() >= 2);
+    let log = node.log();
+    assert!(log.contains("could not be written anew") && !log.contains("in use by another"), "{log}");
+    assert_eq!(code(node.client.set(alarm("host=no"))), ErrorCode::ResourceUnavailable);
+    disk.fail_writes(0);
     noticed(&node);
     node.client.set(alarm("host=then")).unwrap();
     change(&node, "3");

@@ -100,7 +100,10 @@ impl Committer {
     /// Checkpoints and closes the database.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
         self.repairer.end(&mut self.connection);
-        close(self.connection)
+        let closed = close(self.connection);
+        // It may hold the lock.
+        drop(self.repairer);
+        closed
     }
 
     /// Commits one piece of work by itself. `None` when that needs more than a commit, such as room or a repair:
@@ -186,7 +189,14 @@ impl Committer {
 
     /// Has damage repaired that was seen when `seen` repairs had been done.
     pub(super) fn repair(&mut self, seen: u64, error: &StoreError) -> Result<(), StoreError> {
+        let (done, was_open) = (self.repairer.done(), self.repairer.closed().is_none());
         self.repairer.repair(&mut self.connection, seen, error)?;
+        if was_open && self.repairer.done() == done {
+            // There was nothing to repair any more.
+            return Ok(());
+        }
+        let has_reserve = self.reserve.look_again();
+        self.meter.set_disk_full(!has_reserve);
         self.tokens = Tokens::load(&self.connection)?;
         self.bounds = Bounds::load(&self.connection, &self.limits)?;
         self.meter.publish(&self.bounds.counts);

@@ -49,6 +49,12 @@ impl Presence {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
+    /// The lock that is there now is the one that is held; the other files are not where they were, perhaps.
+    pub(super) fn renew_lock(&self) {
+        let now = identity(&self.paths[0]).ok().flatten();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)[0] = now;
+    }
+
     /// Which files are not where they were, in words.
     pub(super) fn gone(&self) -> Option<String> {
         let gone: Vec<String> = (0..self.paths.len()).filter_map(|file| self.what_became_of(file)).collect();

@@ -6,7 +6,9 @@
 //! - No connection is open while files are moved: SQLite finds the files beside a database by its name.
 //! - Files that were deleted or replaced are written anew from the open ones, which hold everything. Until that has
 //!   succeeded nothing is taken: it would be gone with the process.
-//! - A disk that damages whatever is written does not keep the agent busy: after a repair there is a pause.
+//! - A disk that damages whatever is written does not keep the agent busy: after a repair there is a pause. There is
+//!   none after files that were deleted are there again: should they be deleted again, what is acknowledged
+//!   meanwhile would be gone with the process, so they are written anew again, once a second at most.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -134,6 +136,7 @@ impl Repairer {
         }
         let Some(gone) = self.presence.gone() else {
             // Somebody has put the very same files back.
+            self.go_on_in_place()?;
             self.closed = None;
             return Ok(());
         };
@@ -162,8 +165,10 @@ impl Repairer {
         Ok(())
     }
 
-    /// What is gone when the store ends is written anew while there is still something open.
-    pub(super) fn end(mut self, connection: &mut Connection) {
+    /// What is gone when the store ends is written anew while there is still something open. A lock that was
+    /// taken anew is held for as long as this lives: it must outlive the connection.
+    pub(super) fn end(&mut self, connection: &mut Connection) {
+        self.checker = None;
         self.not_before = None;
         if self.put_back(connection).is_err() {
             tracing::error!(
@@ -177,13 +182,21 @@ impl Repairer {
         directory::make(parent)?;
         if self.presence.lock_is_gone() {
             self.lock = Some(lock_again(parent)?);
+            // At once: should the rest fail, the next try must not take this agent's own lock for another's.
+            self.presence.renew_lock();
         }
         if !self.presence.database_is_gone() {
+            self.go_on_in_place()?;
             self.presence.renew();
             return Ok(());
         }
         recover::copy_open(connection, &self.path)?;
         self.exchange(connection, |path, _| recover::take_copied(path))
+    }
+
+    /// A copy that an earlier try has left must not take the place of what is written from now on.
+    fn go_on_in_place(&self) -> Result<(), StoreError> {
+        if self.closed.is_some() { recover::abandon_copy(&self.path) } else { Ok(()) }
     }
 
     fn replace(&mut self, connection: &mut Connection, wrong: &StoreError) -> Result<(), StoreError> {
@@ -200,8 +213,12 @@ impl Repairer {
         self.checker = None;
         let slot = self.slot();
         let mut reading = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = Connection::open_in_memory()?;
         *reading = None;
-        let before = std::mem::replace(connection, Connection::open_in_memory()?);
+        // From here on nothing is open that could be copied, however this ends.
+        let reason = "the store is closed for its repair, which did not come to its end; it is tried again";
+        self.closed = Some(StoreError::new(StoreErrorKind::Damaged, reason));
+        let before = std::mem::replace(connection, nothing);
         schema::close_untouched(before)?;
         let replaced = files(&self.path, &self.condition);
         // When it could not be replaced, what can be read of it is better than nothing.

@@ -212,6 +212,14 @@ impl Reserve {
         self.is_held
     }
 
+    /// Takes it again if its file is gone, as it is when somebody has emptied the directory; whether it is held.
+    pub(super) fn look_again(&mut self) -> bool {
+        if matches!(self.path.try_exists(), Ok(false)) {
+            self.is_held = false;
+        }
+        self.take_again()
+    }
+
     /// Makes the file so long, with blocks for all of it; without room there is no file.
     fn take(&self, bytes: u64) -> std::io::Result<()> {
         let taken = OpenOptions::new()

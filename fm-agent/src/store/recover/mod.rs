@@ -122,11 +122,19 @@ pub(super) fn copy_waits(path: &Path) -> bool {
     Files::of(path).waits()
 }
 
+/// Removes a copy that waits, for an open database that goes on in its own files.
+pub(super) fn abandon_copy(path: &Path) -> Result<(), StoreError> {
+    Files::of(path).abandon()
+}
+
 /// Puts the copy at the place of whatever is there now, which is moved aside. Nothing may have it open.
 pub(super) fn take_copied(path: &Path) -> Result<(), StoreError> {
     let files = Files::of(path);
     if let Some(aside) = files.resume()? {
-        files.prune(KEPT, Some(&aside))?;
+        // The store is there again, whatever becomes of old files.
+        if let Err(error) = files.prune(KEPT, Some(&aside)) {
+            tracing::warn!(%error, "the oldest files that were moved aside could not be deleted");
+        }
     }
     Ok(())
 }
