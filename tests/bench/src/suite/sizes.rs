@@ -16,9 +16,12 @@ use crate::rounds::{Contestant, in_turn};
 use super::Suite;
 
 const GROUP: &str = "Sizes";
+/// One process makes all the connections.
+const MANY: &str = "[limits]\nconnections_per_process = 100000\nconnections_per_user = 100000\n";
 
 pub(super) fn measure(suite: &mut Suite) -> anyhow::Result<()> {
-    let idle = Agent::start(&suite.programs.agent, &platform(refused()?))?;
+    let config = format!("{}{MANY}", platform(refused()?));
+    let idle = Agent::start(&suite.programs.agent, &config)?;
     let process = idle.process()?;
     at_most(suite, "agent memory, idle", "≤ 20 MiB", "MiB", process.resident_mib()?, 20.0, "");
     suite.figure(GROUP, "descriptors, idle", "", vec![process.descriptors()? as f64]);
