@@ -8,12 +8,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::support::Node;
+use fm_rest_sim::Sim;
+
+use crate::preload;
+use crate::support::{Node, domain};
 
 /// Where the orders for an agent are.
 pub(crate) struct Disturbed(File);
 
 impl Disturbed {
+    /// A running node with this controller, and the orders for its agent.
+    pub(crate) fn with_platform(sim: &Sim) -> (Node, Self) {
+        let mut node = Node::prepare(&domain("platform", sim, "labrador"));
+        let orders = Self::new(&node);
+        node.run_command(&mut Self::command(&node));
+        (node, orders)
+    }
+
     /// The orders for the agents of this node: nothing is disturbed yet.
     pub(crate) fn new(node: &Node) -> Self {
         let file = File::create_new(path(node)).unwrap();
@@ -61,16 +72,5 @@ fn path(node: &Node) -> PathBuf {
 
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/agent/disturb.c");
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        // Written under a name of its own first: tests run side by side.
-        let fresh = tempfile::NamedTempFile::new_in(directory).unwrap().into_temp_path();
-        let strict = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared"];
-        let status = Command::new("cc").args(strict).arg("-o").arg(&fresh).arg(source).status();
-        assert!(status.unwrap().success(), "disturb.c does not compile with cc: is gcc installed?");
-        let library = directory.join("libdisturb.so");
-        fresh.persist(&library).unwrap();
-        library
-    })
+    LIBRARY.get_or_init(|| preload::compiled("agent/disturb.c", "libdisturb.so", &[]))
 }

@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 use fm_rest_sim::{Fault, FaultKind};
 
 use crate::disturb::Disturbed;
-use crate::support::{Node, alarm, controller, domain, key, standing};
+use crate::support::{alarm, controller, key, standing, wait_for};
 
 #[test]
 fn a_disk_that_hangs_holds_up_only_those_who_wait_for_it() {
     let sim = controller();
-    let mut node = Node::prepare(&domain("platform", &sim, "labrador"));
-    let disk = Disturbed::new(&node);
-    node.run_command(&mut Disturbed::command(&node));
+    let (node, disk) = Disturbed::with_platform(&sim);
     node.client.set(alarm("host=delivered")).unwrap();
     node.wait_delivered();
     let outage = sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
@@ -26,7 +24,7 @@ fn a_disk_that_hangs_holds_up_only_those_who_wait_for_it() {
         disk.hang_disk(true);
         std::thread::scope(|scope| {
             let set = scope.spawn(|| patient.set(alarm(entity)));
-            crate::support::wait_for("a flush to hang", || disk.held() > held);
+            wait_for("a flush to hang", || disk.held() > held);
             // All threads of the agent that are at rest stay so.
             std::thread::sleep(Duration::from_millis(100));
             let other = node.hasty_client(2000, 2000);

@@ -26,6 +26,8 @@ mod manager;
 mod matrix;
 mod metrics;
 mod no_room;
+#[path = "../preload.rs"]
+mod preload;
 mod recovery;
 mod reload;
 mod semantics;

@@ -67,9 +67,7 @@ fn no_room(sim: &Sim, node: &Node, words: &str, take: impl FnOnce(), room: impl 
 #[test]
 fn a_quota_is_a_full_disk_and_a_broken_disk_is_none() {
     let sim = controller();
-    let mut node = Node::prepare(&domain("platform", &sim, "labrador"));
-    let disk = Disturbed::new(&node);
-    node.run_command(&mut Disturbed::command(&node));
+    let (node, disk) = Disturbed::with_platform(&sim);
     let quota = || disk.fail_writes(Errno::EDQUOT as i32);
     no_room(&sim, &node, "quota", quota, || disk.fail_writes(0));
     disk.fail_writes(Errno::EIO as i32);

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use serde_json::Value;
 
 use crate::disturb::Disturbed;
-use crate::support::{Node, alarm, code, controller, domain, events, key, standing, wait_for};
+use crate::support::{Node, alarm, code, controller, events, key, standing, wait_for};
 
 /// A node whose controller is away, with alarms that wait.
 fn waiting(sim: &Sim) -> (Node, FaultId, Vec<String>) {
@@ -208,9 +208,7 @@ fn what_cannot_be_written_anew_is_not_added_to() {
 #[test]
 fn a_state_directory_that_is_emptied_while_there_is_no_room() {
     let sim = controller();
-    let mut node = Node::prepare(&domain("platform", &sim, "labrador"));
-    let disk = Disturbed::new(&node);
-    node.run_command(&mut Disturbed::command(&node));
+    let (mut node, disk) = Disturbed::with_platform(&sim);
     let (outage, mut entities) = fill(&sim, &node);
     change(&node, "2");
     disk.fail_writes(Errno::ENOSPC as i32);

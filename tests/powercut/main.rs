@@ -10,7 +10,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     reason = "what fails fails the test, and says how to see it again"
@@ -20,6 +19,8 @@ mod cuts;
 mod disk;
 mod disk_tests;
 mod log;
+#[path = "../preload.rs"]
+mod preload;
 mod promise;
 mod recorder;
 mod recording;

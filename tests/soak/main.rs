@@ -10,7 +10,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     reason = "what fails fails the test, and says how to see it again"
@@ -22,6 +21,8 @@ mod deaths;
 mod faults;
 mod migrations;
 mod oracle;
+#[path = "../preload.rs"]
+mod preload;
 #[path = "../powercut/recorder.rs"]
 mod recorder;
 #[expect(dead_code, reason = "shared with the end-to-end suite, which uses more of it")]
