@@ -23,7 +23,7 @@ use super::limits::Limits;
 use super::meter::{Meter, Teller};
 use super::model::{KeepRejected, Outcome};
 use super::repair::Repairer;
-use super::space::{Reserve, Tidy};
+use super::space::{Reserve, Tidied, Tidy};
 use super::tokens::Tokens;
 use super::transaction::Transaction;
 use super::{StoreOptions, schema};
@@ -89,11 +89,11 @@ impl Committer {
         schema::set(&self.connection, "wal_autocheckpoint", i64::try_from(wal_pages).unwrap_or(i64::MAX))
     }
 
-    /// Gives space back, a step; whether another one has something to do.
-    pub(super) fn tidy(&mut self) -> bool {
-        self.tidy.step(&self.connection).unwrap_or_else(|error| {
+    /// Gives space back, a step, and after a quiet time whatever there is to give.
+    pub(super) fn tidy(&mut self, is_quiet: bool) -> Tidied {
+        self.tidy.step(&self.connection, is_quiet).unwrap_or_else(|error| {
             tracing::debug!(%error, "the store cannot give space back now; it is tried again");
-            false
+            Tidied::NotYet
         })
     }
 
@@ -195,15 +195,21 @@ impl Committer {
             // There was nothing to repair any more.
             return Ok(());
         }
+        // What is known of the database that was there before must not be taken for this one's.
+        self.look_again().inspect_err(|error| self.repairer.close(error.clone()))?;
+        // Whoever delivers finds requests where there were none.
+        self.wakes.values().for_each(|wake| wake.notify_one());
+        Ok(())
+    }
+
+    /// Looks at what the database holds that has taken another's place.
+    fn look_again(&mut self) -> Result<(), StoreError> {
         let has_reserve = self.reserve.look_again();
         self.meter.set_disk_full(!has_reserve);
         self.tokens = Tokens::load(&self.connection)?;
         self.bounds = Bounds::load(&self.connection, &self.limits)?;
         self.meter.publish(&self.bounds.counts);
-        self.configure()?;
-        // Whoever delivers finds requests where there were none.
-        self.wakes.values().for_each(|wake| wake.notify_one());
-        Ok(())
+        self.configure()
     }
 
     /// Commits and answers; gives the last failure, or what damage was met, and the jobs that wait for its repair.
@@ -231,7 +237,7 @@ impl Committer {
         };
         self.tokens.forget_new();
         self.bounds.take_back(counts);
-        if repairs && error.is_repairable() {
+        if repairs && (error.is_repairable() || self.repairer.closed().is_some()) {
             return Err((jobs, error));
         }
         if error.kind == StoreErrorKind::Full {

@@ -121,6 +121,12 @@ impl Submitted {
         Self(Answer::IsThere(outcomes))
     }
 
+    /// Whether nothing has to be waited for.
+    #[cfg(test)]
+    pub(super) fn is_committed_already(&self) -> bool {
+        matches!(self.0, Answer::IsThere(_))
+    }
+
     /// Waits for the commit.
     pub async fn committed(self) -> Done {
         match self.0 {

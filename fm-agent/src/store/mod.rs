@@ -32,6 +32,7 @@ mod listing;
 mod meter;
 mod model;
 mod presence;
+mod queue;
 mod reader;
 mod recover;
 mod rejected;

@@ -6,6 +6,7 @@
 //! - No connection is open while files are moved: SQLite finds the files beside a database by its name.
 //! - Files that were deleted or replaced are written anew from the open ones, which hold everything. Until that has
 //!   succeeded nothing is taken: it would be gone with the process.
+//! - A store that cannot be opened after a repair, whatever the reason, is tried again at the next change or look.
 //! - A disk that damages whatever is written does not keep the agent busy: after a repair there is a pause. There is
 //!   none after files that were deleted are there again: should they be deleted again, what is acknowledged
 //!   meanwhile would be gone with the process, so they are written anew again, once a second at most.
@@ -95,6 +96,9 @@ impl Repairer {
         seen: u64,
         error: &StoreError,
     ) -> Result<(), StoreError> {
+        if self.closed.as_ref().is_some_and(|closed| !closed.is_repairable()) {
+            return self.open_again(connection);
+        }
         if error.kind == StoreErrorKind::Gone {
             return self.put_back(connection);
         }
@@ -120,6 +124,29 @@ impl Repairer {
             Err(error) => tracing::error!(%error, "the store could not be repaired; it is tried again"),
         }
         replaced
+    }
+
+    /// Leaves the store closed until it could be opened anew, for a reason that came after its repair.
+    pub(super) fn close(&mut self, error: StoreError) {
+        self.closed = Some(error);
+    }
+
+    /// Opens what could not be opened after a repair, for a reason that was no damage and may be gone.
+    fn open_again(&mut self, connection: &mut Connection) -> Result<(), StoreError> {
+        if let Some(closed) = &self.closed
+            && self.is_pause()
+        {
+            return Err(closed.clone());
+        }
+        let opened = self.exchange(connection, |_, _| Ok(()));
+        match &opened {
+            Ok(()) => self.repairs.count(),
+            Err(error) => {
+                self.not_before = Some(Instant::now() + PAUSE);
+                tracing::error!(%error, "the store could not be opened again; it is tried again");
+            }
+        }
+        opened
     }
 
     fn is_pause(&self) -> bool {

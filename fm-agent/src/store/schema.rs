@@ -292,7 +292,8 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<(), St
     // make a table of them.
     set(connection, "ignore_check_constraints", 1)?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
+    // What may not be written is opened for reading, without a word, and stays so when it may.
+    Ok(connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?)
 }
 
 /// A database that others made is none of this application's, whatever its version says.

@@ -95,6 +95,16 @@ fn disk_of(path: &Path) -> Result<Statvfs, StoreError> {
     statvfs(path).map_err(|error| StoreError::path("cannot measure the disk of", path, &error.into()))
 }
 
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tidied {
+    /// The next step has something to do.
+    HasMore,
+    /// There may be something to do later, though nothing is changed until then.
+    NotYet,
+    All,
+}
+
 /// Gives space back, a step at a time.
 #[derive(Debug)]
 pub(super) struct Tidy {
@@ -122,16 +132,15 @@ impl Tidy {
         self.jobs >= LOOK_EACH || self.given_back
     }
 
-    /// One step; whether another one has something to do.
-    pub(super) fn step(&mut self, connection: &Connection) -> Result<bool, StoreError> {
-        if !self.is_due() {
-            return Ok(false);
-        }
-        let has_more = self.give_back(connection)?;
-        if !has_more {
+    /// One step, when it is time for it: after a quiet time it is.
+    pub(super) fn step(&mut self, connection: &Connection, is_quiet: bool) -> Result<Tidied, StoreError> {
+        if self.is_due() || is_quiet && self.jobs > 0 {
+            if self.give_back(connection)? {
+                return Ok(Tidied::HasMore);
+            }
             self.jobs = 0;
         }
-        Ok(has_more)
+        Ok(if self.jobs > 0 || self.given_back { Tidied::NotYet } else { Tidied::All })
     }
 
     fn give_back(&mut self, connection: &Connection) -> Result<bool, StoreError> {

@@ -11,6 +11,7 @@ mod model;
 mod property;
 mod recovery;
 mod recovery_log;
+mod reopening;
 mod reports;
 mod schemas;
 mod settling;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc};
 
 use super::awake::Awake;
@@ -24,9 +24,11 @@ use super::error::{StoreError, StoreErrorKind};
 use super::jobs::{Job, Repairs, Submitted, Unanswered, Work};
 use super::meter::Meter;
 use super::model::{Batch, Finding, Outcome, Report};
+use super::queue::{Next, Queue};
 use super::reader::Reader;
 use super::recover::Opened;
 use super::repair::Repairer;
+use super::space::Tidied;
 use super::{Condition, DATABASE, StoreOptions};
 use crate::config::Domain;
 
@@ -34,6 +36,8 @@ use crate::config::Domain;
 const QUEUE: usize = 4096;
 /// Requests of one transaction at most: it bounds how long the first of them waits for the last.
 const MOST_IN_ONE_COMMIT: usize = 1024;
+/// How long nothing is asked before space is given back that few changes have freed.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What commits; none when the store is closed. Poisoned by a panic in a commit, which ends the writer.
 type Shared = Arc<Mutex<Option<Committer>>>;
@@ -65,7 +69,7 @@ impl Writer {
         let reader = Reader::new(repairer.slot(), repairs, &path, Arc::clone(&meter), options.limits);
         let committer = Committer::new(opened.connection, repairer, options, wakes, meter)?;
         let committer = Arc::new(Mutex::new(Some(committer)));
-        let thread = Thread { committer: Arc::clone(&committer), lock, queue };
+        let thread = Thread { committer: Arc::clone(&committer), lock, queue: Queue::new(queue) };
         let failed = |error| {
             let reason = format!("cannot start the store's writer thread: {error}");
             StoreError::new(StoreErrorKind::Io, reason)
@@ -161,7 +165,7 @@ impl Drop for Joined {
 struct Thread {
     committer: Shared,
     lock: File,
-    queue: mpsc::Receiver<Job>,
+    queue: Queue,
 }
 
 impl Thread {
@@ -182,7 +186,8 @@ impl Thread {
         if let Err(error) = &closed {
             tracing::warn!(%error, "the store did not close cleanly; nothing is lost");
         }
-        drop(self.lock);
+        // Whoever knows that it has stopped finds the directory free, and nothing that takes what comes later.
+        drop((self.lock, self.queue));
         for job in stops {
             job.answer(closed.clone().map(|()| Vec::new()));
         }
@@ -203,7 +208,8 @@ impl Thread {
                 }
                 _ => jobs.push(job),
             }
-            next = if jobs.len() < MOST_IN_ONE_COMMIT { self.queue.try_recv().ok() } else { None };
+            let has_room = jobs.len() < MOST_IN_ONE_COMMIT;
+            next = if has_room && let Next::Job(job) = self.queue.take() { Some(job) } else { None };
         }
         committer.commit(jobs);
         Some(())
@@ -211,14 +217,23 @@ impl Thread {
 
     /// Waits for the next job; meanwhile gives space back.
     fn next(&mut self) -> Option<Job> {
+        let mut is_quiet = false;
         loop {
-            match self.queue.try_recv() {
-                Ok(job) => return Some(job),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => {}
+            match self.queue.take() {
+                Next::Job(job) => return Some(job),
+                Next::Closed => return None,
+                Next::Nothing => {}
             }
-            if !self.committer.lock().ok()?.as_mut()?.tidy() {
-                return self.queue.blocking_recv();
+            let tidied = self.committer.lock().ok()?.as_mut()?.tidy(is_quiet);
+            let next = match tidied {
+                Tidied::HasMore => continue,
+                Tidied::All => return self.queue.wait(),
+                Tidied::NotYet => self.queue.wait_at_most(QUIET),
+            };
+            match next {
+                Next::Job(job) => return Some(job),
+                Next::Closed => return None,
+                Next::Nothing => is_quiet = true,
             }
         }
     }

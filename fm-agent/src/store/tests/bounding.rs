@@ -325,15 +325,32 @@ async fn the_file_shrinks_when_the_backlog_is_gone() {
             bed.report(Report::Done { seq: request.seq, uuid: None }).await;
         }
     }
-    // The writer gives back while it has nothing else to do.
-    let started = std::time::Instant::now();
-    while bytes() > 6 << 20 {
-        assert!(started.elapsed() < Duration::from_mins(1), "{} bytes are left", bytes());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    shrinks_to(&bed, 6 << 20).await;
     assert_eq!(bed.queue(Platform).await, ["raise stays hot"]);
     let check: String = bed.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
+}
+
+#[tokio::test]
+async fn what_a_few_changes_have_freed_is_given_back_too() {
+    let bed = Bed::delivering();
+    let text = "x".repeat(300_000);
+    bed.all((0..50).map(|n| log(Platform, &alarm(&n.to_string(), &text))).collect()).await;
+    assert!(bed.store().reader.bytes().unwrap() > 14 << 20);
+    for request in bed.waiting(Platform).await {
+        bed.report(Report::Done { seq: request.seq, uuid: None }).await;
+    }
+    shrinks_to(&bed, 5 << 20).await;
+}
+
+/// The writer gives back while it has nothing else to do.
+async fn shrinks_to(bed: &Bed, most: u64) {
+    let bytes = || bed.store().reader.bytes().unwrap();
+    let started = std::time::Instant::now();
+    while bytes() > most {
+        assert!(started.elapsed() < Duration::from_mins(1), "{} bytes are left", bytes());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ async fn a_damaged_page_of_every_table_and_index() {
 }
 
 /// Spoils the pages of a table under an open store, so that it is read from the disk again.
-fn spoil_in_use(bed: &Bed, name: &str, kind: &str) {
+pub(super) fn spoil_in_use(bed: &Bed, name: &str, kind: &str) {
     let path = bed.directory.path().join("fm-agent.db");
     let database = bed.database();
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -210,7 +210,7 @@ fn spoil_in_use(bed: &Bed, name: &str, kind: &str) {
 }
 
 /// An open store like the one that [`killed`] leaves.
-async fn in_use() -> (Bed, Vec<String>) {
+pub(super) async fn in_use() -> (Bed, Vec<String>) {
     let here = killed(false).await;
     let options = options(here.directory.path(), &[(Platform, false), (Openstack, true)]);
     let store = Some(Store::open(&options).unwrap());
