@@ -294,36 +294,38 @@ async fn serve(
     *is_ready = true;
     systemd::ready("serving callers");
 
-    let ended = tokio::select! {
+    let mut ended = tokio::select! {
         () = ending.stop.cancelled() => Ok(End::Stopped),
         next = again.next(setup) => Ok(End::Again(next)),
         () = parts.ended() => Err(anyhow!(PART_ENDED)),
         () = store.writer.ended() => Err(anyhow!(PART_ENDED)),
     };
-    match &ended {
-        Ok(End::Again(_)) => {
-            systemd::reloading();
-            tracing::info!("the new configuration is taken");
+    if matches!(ended, Ok(End::Again(_))) {
+        systemd::reloading();
+        tracing::info!("the new configuration is taken");
+        let handed_over = async {
             parts.hand_over(&store).await;
-            flush(audit).await?;
-            return ended;
+            flush(audit).await
+        };
+        // It may wait for the disk; a stop does not.
+        tokio::select! {
+            handed_over = handed_over => return handed_over.and(ended),
+            () = ending.stop.cancelled() => ended = Ok(End::Stopped),
         }
-        Ok(End::Stopped) => {
-            systemd::stopping();
-            sockets.close();
-            tracing::info!("stopping: what waits stays on disk");
-        }
-        Err(_) => {
-            sockets.close();
-            tracing::error!(
-                "a part of the agent has ended by itself: the agent stops so that it is started anew"
-            );
-        }
+    }
+    sockets.close();
+    if ended.is_ok() {
+        systemd::stopping();
+        tracing::info!("stopping: what waits stays on disk");
+    } else {
+        tracing::error!(
+            "a part of the agent has ended by itself: the agent stops so that it is started anew"
+        );
     }
     parts.end(lasting, grace, &ending.hurry).await;
     lasting.close_store().await?;
     flush(audit).await?;
-    if matches!(ended, Ok(End::Stopped)) {
+    if ended.is_ok() {
         tracing::info!("stopped");
     }
     ended

@@ -43,3 +43,26 @@ fn a_disk_that_hangs_holds_up_only_those_who_wait_for_it() {
     node.wait_delivered();
     assert_eq!(standing(&sim).len(), 5);
 }
+
+#[test]
+fn a_new_configuration_that_waits_for_the_disk_holds_up_no_stop() {
+    let sim = controller();
+    let (mut node, disk) = Disturbed::with_platform(&sim);
+    let patient = node.hasty_client(60_000, 60_000);
+    patient.set(alarm("host=before")).unwrap();
+    disk.hang_disk(true);
+    std::thread::scope(|scope| {
+        let set = scope.spawn(|| patient.set(alarm("host=begun")));
+        wait_for("a flush to hang", || disk.held() > 0);
+        node.signal("HUP");
+        wait_for("the new configuration", || node.log().contains("the new configuration is taken"));
+        node.terminate();
+        wait_for("the stop", || node.log().contains("stopping: what waits stays on disk"));
+        disk.hang_disk(false);
+        set.join().unwrap().unwrap();
+    });
+    assert!(node.wait_end().success(), "{}", node.log());
+    node.run();
+    node.wait_delivered();
+    assert_eq!(standing(&sim).len(), 2);
+}
