@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::account::Surroundings;
-use super::{BackendConfig, Config, DEFAULT_PATH, Domain, DomainConfig};
+use super::{BackendConfig, Config, DEFAULT_PATH, Domain, DomainConfig, RouteRule};
 
 /// Variables that begin so are configuration keys.
 pub const ENVIRONMENT_PREFIX: &str = "FM_AGENT__";
@@ -265,6 +265,27 @@ fn check(config: &Config) -> Result<(), (String, String)> {
             let reason =
                 "needs alarm_id, entity_type_id or entity_instance_id: without one it takes every alarm";
             return Err((format!("route[{index}]"), reason.to_owned()));
+        }
+        check_patterns(rule).map_err(|(key, reason)| (format!("route[{index}].{key}"), reason))?;
+    }
+    Ok(())
+}
+
+/// A `*` in the middle would be taken literally, and the rule would hold for nothing.
+fn check_patterns(rule: &RouteRule) -> Result<(), (&'static str, String)> {
+    let patterns = [
+        ("alarm_id", &rule.alarm_id),
+        ("entity_type_id", &rule.entity_type_id),
+        ("entity_instance_id", &rule.entity_instance_id),
+    ];
+    for (key, pattern) in patterns {
+        let pattern = pattern.as_deref().unwrap_or_default();
+        if pattern.strip_suffix('*').unwrap_or(pattern).contains('*') {
+            let reason = format!(
+                "'{pattern}' has a * before its end: a * stands for anything, and may only end a pattern; end it at \
+                 the first one, or write a rule for each beginning"
+            );
+            return Err((key, reason));
         }
     }
     Ok(())

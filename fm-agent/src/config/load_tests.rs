@@ -183,6 +183,19 @@ fn an_error_names_file_line_and_key() {
             "needs alarm_id",
         ),
         ("[[route]]\nalarm_id = \"1\"\ndomain = \"moon\"\n", 3, "route[0].domain", "unknown variant"),
+        (
+            "[[route]]\nentity_instance_id = \"host=compute-*.storage*\"\ndomain = \"platform\"\n",
+            2,
+            "route[0].entity_instance_id",
+            "may only end a pattern",
+        ),
+        ("[[route]]\nalarm_id = \"700.**\"\ndomain = \"platform\"\n", 2, "route[0].alarm_id", "'700.**'"),
+        (
+            "[[route]]\nentity_type_id = \"*.x\"\ndomain = \"platform\"\n",
+            2,
+            "route[0].entity_type_id",
+            "'*.x'",
+        ),
         ("[agent\n", 1, "", "unclosed"),
     ] {
         let error = load_text(text, &[]).unwrap_err();
