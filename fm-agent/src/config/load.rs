@@ -79,8 +79,8 @@ pub fn load(
     surround(&mut config, &environment);
     match check(&config) {
         Ok(()) => Ok(config),
-        Err((key, reason)) => match variables.iter().find(|variable| variable.key.starts_with(&key)) {
-            // A table that only variables speak of.
+        Err((key, reason)) => match variables.iter().find(|variable| variable.speaks_of(&key)) {
+            // What only variables speak of.
             Some(variable) if !has(&table, &key) => Err(variable.invalid(reason)),
             _ => Err(ConfigError::Invalid { line: file.line_of(&key), path: path.to_owned(), key, reason }),
         },
@@ -175,6 +175,12 @@ impl Variable {
 
     fn value(&self) -> Value {
         self.scalar.clone().unwrap_or_else(|| Value::String(self.text.clone()))
+    }
+
+    /// Whether it is a part of what this key is, or holds the list that the key is an entry of.
+    fn speaks_of(&self, key: &str) -> bool {
+        let entry_of = key.strip_prefix(self.key.as_str()).is_some_and(|rest| rest.starts_with('['));
+        self.key.starts_with(key) || entry_of
     }
 
     fn invalid(&self, reason: String) -> ConfigError {

@@ -216,6 +216,7 @@ fn a_wrong_variable_is_named() {
         ("FM_AGENT__AGENT__SOCKETS", "x"),
         ("FM_AGENT__PLATFORM__MAX_IN_FLIGHT", "99"),
         ("FM_AGENT__", "x"),
+        ("FM_AGENT__ROUTE", "[{alarm_id = '7*.1', domain = 'platform'}]"),
     ] {
         let error = load_text("", &[(variable, value)]).unwrap_err();
         assert!(error.to_string().contains(&format!("environment variable {variable}: ")), "{error}");
