@@ -95,3 +95,42 @@ impl Serving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_taken_soon_after_it_can_be_had_however_long_that_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("later").join("metrics.sock");
+        let address = MetricsAddress::Unix(path.clone());
+        let metrics = Arc::new(Metrics::new().unwrap());
+        assert!(Serving::begin(None, &metrics).await.is_none());
+        assert_eq!(metrics.served(), Served::Off);
+        let serving = Serving::begin(Some(&address), &metrics).await.unwrap();
+        let is_not = || matches!(metrics.served(), Served::Not(not, _) if not == address);
+        assert!(is_not());
+        let stop = CancellationToken::new();
+        let scrape = || -> Scraped { Box::pin(async { Ok(String::new()) }) };
+        let running = tokio::spawn(serving.run(scrape, stop.clone()));
+        sleep(Duration::from_hours(1)).await;
+        assert!(is_not());
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        sleep(LONGEST_PAUSE).await;
+        assert_eq!(metrics.served(), Served::At(address.clone()));
+        stop.cancel();
+        running.await.unwrap();
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_an_address() {
+        let address = MetricsAddress::Unix("/nowhere/metrics.sock".into());
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let serving = Serving::begin(Some(&address), &metrics).await.unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        serving.run(|| Box::pin(async { Ok(String::new()) }), stop).await;
+    }
+}
