@@ -16,6 +16,7 @@ mod bad_days;
 mod bounded;
 mod canary;
 mod clock;
+mod credentials;
 mod disturb;
 mod healing;
 mod hostile;

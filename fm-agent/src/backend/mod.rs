@@ -33,6 +33,7 @@ use std::time::Instant;
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, Timestamp};
 
+pub use keystone::Refusals;
 pub use link::{Controller, Link};
 
 /// What a backend's method gives.

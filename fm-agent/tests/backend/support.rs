@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Log, Query, Raise};
+use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Log, Query, Raise, Refusals};
 use fm_agent::config::{Domain, DomainConfig};
 use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{AlarmFields, Apply, Dialect, Fault, NewAlarm, Service, Sim, SimConfig};
@@ -202,8 +202,13 @@ fn backend(sim: &Sim, rest: &str, account: &str) -> Arc<dyn Backend> {
 
 /// The backend of a domain's configuration.
 pub(crate) fn from_toml(config: &str) -> anyhow::Result<Arc<dyn Backend>> {
+    sharing(&Refusals::default(), config)
+}
+
+/// One of several that share what Keystone has refused.
+pub(crate) fn sharing(refusals: &Refusals, config: &str) -> anyhow::Result<Arc<dyn Backend>> {
     let config: DomainConfig = toml::from_str(config)?;
-    match Link::new(Domain::Platform, &config)? {
+    match Link::new(Domain::Platform, &config, refusals)? {
         Link::Controller(controller) => Ok(controller.backend),
         Link::Standalone => anyhow::bail!("no controller is configured"),
     }

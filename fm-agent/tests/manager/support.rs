@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fm_agent::backend::{Backend, Clear, Delivered, Failure, Link, Log, Query, Raise};
+use fm_agent::backend::{Backend, Clear, Delivered, Failure, Link, Log, Query, Raise, Refusals};
 use fm_agent::config::{Domain, DomainConfig};
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
@@ -143,7 +143,7 @@ impl Bench {
 /// The backend of a domain's configuration.
 pub(crate) fn from_toml(config: &str) -> Arc<dyn Backend> {
     let config: DomainConfig = toml::from_str(config).unwrap();
-    match Link::new(Domain::Platform, &config).unwrap() {
+    match Link::new(Domain::Platform, &config, &Refusals::default()).unwrap() {
         Link::Controller(controller) => controller.backend,
         Link::Standalone => panic!("no controller is configured"),
     }

@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::answer::{Outcome, interpret};
 use crate::backend::http::{self, Broken, Connector};
-use crate::backend::keystone::{Keystone, Token};
+use crate::backend::keystone::{Keystone, Refusals, Token};
 use crate::backend::{Failure, FailureKind};
 use crate::config::{FmRestApiConfig, HttpUrl};
 use crate::failpoint::{self, Moment};
@@ -64,10 +64,11 @@ impl<'a> Request<'a> {
 }
 
 impl Client {
-    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &FmRestApiConfig, refusals: &Refusals) -> anyhow::Result<Self> {
         let http = Arc::new(Connector::new(config)?);
+        let keystone = config.keystone.as_ref();
         let keystone =
-            config.keystone.as_ref().map(|account| Keystone::new(Arc::clone(&http), account)).transpose();
+            keystone.map(|account| Keystone::new(Arc::clone(&http), account, refusals)).transpose();
         let keystone = keystone.context("keystone")?;
         anyhow::ensure!(
             config.endpoint.is_some() || keystone.is_some(),
@@ -105,7 +106,7 @@ impl Client {
                 return if forbidden { outcome.map_err(|failure| held(failure, token)) } else { outcome };
             }
             match (&self.keystone, &token) {
-                (Some(keystone), Some(token)) if !refused => keystone.invalidate(token).await,
+                (Some(keystone), Some(token)) if !refused => keystone.invalidate(token),
                 (Some(_), Some(token)) => {
                     return Err(Failure::unavailable(format!("{asked}: the service {}", token.refused())));
                 }
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_service_needs_an_address() {
-        let error = Client::new(&FmRestApiConfig::default()).err().unwrap();
+        let error = Client::new(&FmRestApiConfig::default(), &Refusals::default()).err().unwrap();
         assert!(error.to_string().contains("endpoint"), "{error}");
     }
 }

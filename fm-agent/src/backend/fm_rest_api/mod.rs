@@ -30,6 +30,7 @@ use fm_common::{Alarm, AlarmKey};
 
 use self::adapt::Database;
 use self::client::Client;
+use super::keystone::Refusals;
 use super::{Absent, Answer, Backend, Clear, Delivered, Log, Memory, Query, Raise};
 use crate::config::FmRestApiConfig;
 
@@ -45,8 +46,8 @@ impl FmRestApi {
     ///
     /// # Errors
     /// A certificate file that cannot be used, an account that cannot prove itself, no endpoint.
-    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(config)?, database: OnceLock::new() })
+    pub(super) fn new(config: &FmRestApiConfig, refusals: &Refusals) -> anyhow::Result<Self> {
+        Ok(Self { client: Client::new(config, refusals)?, database: OnceLock::new() })
     }
 }
 
