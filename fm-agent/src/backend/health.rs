@@ -135,14 +135,6 @@ impl Health {
         std::mem::take(&mut self.lock().recoveries)
     }
 
-    /// Why it counts as down, if it does.
-    pub fn down(&self) -> Option<String> {
-        match &self.lock().condition {
-            Condition::Down { reason, .. } => Some(reason.clone()),
-            Condition::Unknown | Condition::Up => None,
-        }
-    }
-
     /// Why it cannot be asked anything at present, if so.
     pub fn unreachable(&self) -> Option<String> {
         let state = self.lock();
