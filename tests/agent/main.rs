@@ -30,10 +30,12 @@ mod no_room;
 #[path = "../preload.rs"]
 mod preload;
 mod recovery;
+mod refused;
 mod reload;
 mod semantics;
 mod service_manager;
 mod standalone;
 mod support;
 mod vanished;
+mod window;
 mod wire;

@@ -74,11 +74,11 @@ impl Link {
 }
 
 impl Controller {
-    /// Reads alarms for a caller who waits this long. A controller that is down is not asked, and one
-    /// that turns out to be is noted.
+    /// Reads alarms for a caller who waits this long. One that answers nothing is not asked, and one
+    /// that turns out to be so is noted.
     pub async fn read(&self, query: &Query, limit: Duration) -> Result<Vec<Alarm>, Failure> {
         let unavailable = |reason| Failure { kind: FailureKind::Unavailable, reason, in_doubt: false };
-        if let Some(reason) = self.health.down() {
+        if let Some(reason) = self.health.unreachable() {
             return Err(unavailable(reason));
         }
         match tokio::time::timeout(limit, self.backend.list(query)).await {

@@ -107,21 +107,33 @@ impl Reader {
         self.run(tables::waiting_clear_alls).await
     }
 
-    /// The next requests of a domain after `seq`, in order.
-    pub async fn waiting(&self, domain: Domain, after: i64, most: usize) -> Result<Vec<Request>, StoreError> {
+    /// The next requests of a domain after this place, in order, and whether there may be more: not more than
+    /// `most`, and, but for the last of them, less than `most_bytes` of memory.
+    pub async fn waiting(
+        &self,
+        domain: Domain,
+        after: i64,
+        most: usize,
+        most_bytes: usize,
+    ) -> Result<(Vec<Request>, bool), StoreError> {
         self.run(move |connection| {
             let sql = format!(
                 "SELECT {} FROM request WHERE domain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
                 tables::REQUEST_COLUMNS
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![domain.name(), after, most])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(tables::request(row)?.1);
+            let limit = i64::try_from(most).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![domain.name(), after, limit])?;
+            let (mut found, mut bytes) = (Vec::new(), 0);
+            while bytes < most_bytes
+                && let Some(row) = rows.next()?
+            {
+                let request = tables::request(row)?.1;
+                bytes += request.bytes();
+                found.push(request);
             }
-            Ok(found)
+            let more = found.len() == most || bytes >= most_bytes;
+            Ok((found, more))
         })
         .await
     }
