@@ -17,6 +17,7 @@ mod bounded;
 mod canary;
 mod clock;
 mod disturb;
+mod foreign;
 mod healing;
 mod hostile;
 mod hung_disk;

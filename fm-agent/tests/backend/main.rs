@@ -5,6 +5,7 @@
 
 mod facts;
 mod faults;
+mod late;
 mod many;
 mod memory;
 mod ordinary;
