@@ -117,9 +117,11 @@ impl FmRestApi {
         };
         let rows = self.as_much_as_possible(&Filter::of(&query)).await?;
         let alarms = self.meant(&query, rows).await?;
-        let listed: HashSet<&str> = alarms.iter().filter_map(|alarm| alarm.uuid.as_deref()).collect();
+        let listed: Vec<&str> = alarms.iter().filter_map(|alarm| alarm.uuid.as_deref()).collect();
+        let seen: HashSet<&str> = listed.iter().copied().collect();
         let known = clear_all.standing.iter().map(String::as_str);
-        let unlisted: Vec<&str> = known.filter(|uuid| !listed.contains(uuid)).collect();
+        // The manager may have masked them.
+        let unlisted: Vec<&str> = known.filter(|uuid| !seen.contains(uuid)).collect();
         let unclear = self.delete_all(listed.into_iter().chain(unlisted)).await?;
         Ok(delivered(None, unclear))
     }
