@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::out::Out;
 use super::table::{Cell, Mark, Table, shown};
 use super::{Agent, read, text};
+use crate::store;
 
 /// Shows the status, once or every so often.
 pub(super) fn run(agent: &Agent, watch: Option<Duration>, out: &mut Out) -> Result<(), Failure> {
@@ -52,6 +53,9 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
     let store = &status["store"];
     if store.is_object() {
         show_store(store, out)?;
+    }
+    for line in trouble(status) {
+        out.line(line)?;
     }
     let empty = Vec::new();
     let domains = status["domains"].as_array().unwrap_or(&empty);
@@ -99,6 +103,34 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What became of the database since the start, where something did: what it means and where to look.
+fn trouble(status: &Value) -> Vec<String> {
+    let directory = shown(&text(&status["store"]["state_dir"]));
+    let aside = format!("{directory}/{}*", store::DAMAGED);
+    let told = [
+        (
+            "quarantines",
+            format!(
+                "damaged databases set aside since the start; what could be read goes on: look at {aside} and at the disk"
+            ),
+        ),
+        (
+            "put_back",
+            format!(
+                "times the database was deleted or replaced under the agent, and written anew; what had taken its place: {aside}"
+            ),
+        ),
+        (
+            "unreadable",
+            "rows could not be read and were set aside since the start: fmctl rejected list".to_owned(),
+        ),
+    ];
+    told.into_iter()
+        .filter_map(|(key, meaning)| Some((status[key].as_u64().filter(|count| *count > 0)?, meaning)))
+        .map(|(count, meaning)| format!("{count} {meaning}"))
+        .collect()
 }
 
 /// How full the store is, and what that has come to. An agent of before has fewer of the keys.
@@ -185,6 +217,24 @@ mod tests {
         {
             assert_eq!(bytes_of(bytes), told);
         }
+    }
+
+    #[test]
+    fn only_what_became_of_the_database_is_told() {
+        let status = |quarantines: u64, put_back: u64, unreadable: u64| {
+            serde_json::json!({
+                "quarantines": quarantines, "put_back": put_back, "unreadable": unreadable,
+                "store": { "state_dir": "/var/lib/fm-agent" },
+            })
+        };
+        assert_eq!(trouble(&status(0, 0, 0)), [""; 0]);
+        assert_eq!(trouble(&serde_json::json!({ "store": {} })), [""; 0], "an agent of before");
+        let lines = trouble(&status(1, 2, 3));
+        assert!(
+            lines[0].starts_with("1 damaged ")
+                && lines[0].contains("/var/lib/fm-agent/fm-agent.db.damaged-*")
+        );
+        assert!(lines[1].starts_with("2 times ") && lines[2].starts_with("3 rows "), "{lines:?}");
     }
 
     #[test]
