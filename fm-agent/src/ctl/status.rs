@@ -54,7 +54,7 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
     if store.is_object() {
         show_store(store, out)?;
     }
-    for line in trouble(status) {
+    for line in trouble(status).into_iter().chain(unseen(status)) {
         out.line(line)?;
     }
     let empty = Vec::new();
@@ -131,6 +131,24 @@ fn trouble(status: &Value) -> Vec<String> {
         .filter_map(|(key, meaning)| Some((status[key].as_u64().filter(|count| *count > 0)?, meaning)))
         .map(|(count, meaning)| format!("{count} {meaning}"))
         .collect()
+}
+
+/// What an operator relies on and is not there: figures, and lines of the audit log.
+fn unseen(status: &Value) -> Vec<String> {
+    let (metrics, audit) = (&status["metrics"], &status["audit"]);
+    let mut told = Vec::new();
+    if let Some(reason) = metrics["reason"].as_str() {
+        let listen = shown(&text(&metrics["listen"]));
+        told.push(format!("metrics are not served at {listen}, it is tried again: {}", shown(reason)));
+    }
+    let lost = audit["lost"].as_u64().unwrap_or(0);
+    if lost > 0 {
+        told.push(format!("{lost} audit lines are lost since the start"));
+    }
+    if let Some(reason) = audit["reason"].as_str() {
+        told.push(format!("the audit log is not written: {}", shown(reason)));
+    }
+    told
 }
 
 /// How full the store is, and what that has come to. An agent of before has fewer of the keys.
@@ -235,6 +253,24 @@ mod tests {
                 && lines[0].contains("/var/lib/fm-agent/fm-agent.db.damaged-*")
         );
         assert!(lines[1].starts_with("2 times ") && lines[2].starts_with("3 rows "), "{lines:?}");
+    }
+
+    #[test]
+    fn what_is_not_there_to_be_looked_at_is_told() {
+        let status = |metrics: Option<&str>, audit: Option<&str>, lost: u64| {
+            serde_json::json!({
+                "metrics": { "listen": "127.0.0.1:9", "reason": metrics },
+                "audit": { "to": "/a", "reason": audit, "lost": lost },
+            })
+        };
+        assert_eq!(unseen(&status(None, None, 0)), [""; 0]);
+        assert_eq!(unseen(&serde_json::json!({})), [""; 0], "an agent of before");
+        let lines = unseen(&status(Some("in use"), Some("no such directory"), 7));
+        assert!(lines[0].contains("127.0.0.1:9") && lines[0].ends_with("in use"), "{lines:?}");
+        assert!(
+            lines[1].starts_with("7 audit lines ") && lines[2].ends_with("no such directory"),
+            "{lines:?}"
+        );
     }
 
     #[test]
