@@ -18,6 +18,7 @@ mod canary;
 mod clock;
 mod credentials;
 mod disturb;
+mod foreign;
 mod healing;
 mod hostile;
 mod hung_disk;

@@ -119,7 +119,7 @@ impl Healer {
             rule: EntityMatch::Component,
             include_suppressed: true,
         };
-        let listed = self.controller.backend.list(&query).await?;
+        let listed = self.controller.backend.list_raised(&query).await?;
         self.controller.health.succeeded();
         let Difference { missing, back } = compare(held, cleared, &listed);
         let mut healed = Healed::default();

@@ -346,17 +346,28 @@ async fn deliver(
         Ok(Turn::Gone) => return Ended::Attempt(seq, Outcome::GivenUp),
         Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
     };
+    let covered = match &next.request.kind {
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            store.reader.held_under(domain, entity_instance_id.clone(), *rule).await
+        }
+        _ => Ok(Vec::new()),
+    };
+    let covered = match covered {
+        Ok(covered) => covered,
+        Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
+    };
     let kind = next.request.kind.name();
     let changed = standing.clone().zip(needs_standing(&next.request.kind));
     // A request that the agent itself fails on must not take the whole domain with it.
-    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, absent_until }))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            let reason = "the agent failed on it: please report this with the panic in the log above";
-            tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
-            Outcome::Again(Failure::retry(reason).in_doubt(true))
-        });
+    let outcome =
+        AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, covered, absent_until }))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                let reason = "the agent failed on it: please report this with the panic in the log above";
+                tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
+                Outcome::Again(Failure::retry(reason).in_doubt(true))
+            });
     match &outcome {
         Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => {
             if let Some((uuid, key)) = changed
@@ -381,7 +392,7 @@ async fn note_if_gone(
     key: AlarmKey,
     uuid: String,
 ) -> Result<(), Failure> {
-    let standing = controller.backend.list(&Query::one(&key)).await?;
+    let standing = controller.backend.list_raised(&Query::one(&key)).await?;
     if standing.iter().any(|alarm| alarm.uuid.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(&uuid)))
     {
         return Ok(());

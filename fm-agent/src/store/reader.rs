@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
+use fm_common::entity::EntityMatch;
 use fm_common::{AlarmKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
@@ -163,6 +164,25 @@ impl Reader {
         key: Option<AlarmKey>,
     ) -> Result<Turn, StoreError> {
         self.run(move |connection| tables::standing_of_waiting(connection, domain, seq, key.as_ref())).await
+    }
+
+    /// The uuids under which the controller of this domain holds alarms that a clear-all covers, as far as this node
+    /// knows. While the clear-all is delivered, that is what it held when its turn came: later requests about
+    /// these alarms wait for it.
+    pub async fn held_under(
+        &self,
+        domain: Domain,
+        entity: String,
+        rule: EntityMatch,
+    ) -> Result<Vec<String>, StoreError> {
+        self.run(move |connection| {
+            let covered = tables::covered(connection, &entity, rule)?.into_iter();
+            Ok(covered
+                .filter(|place| place.domain == domain)
+                .filter_map(|place| place.controller_uuid)
+                .collect())
+        })
+        .await
     }
 
     /// Who acted on an alarm that this node holds.

@@ -1,6 +1,6 @@
 //! Requests to fm-rest-api: address, token, and the one retry after a token was refused.
 //!
-//! Invariants: every request goes through [`Client::send`]; a token that the service refuses is replaced
+//! Invariants: every request goes through [`Client::send_before`]; a token that the service refuses is replaced
 //! once per request; a request that certainly had no effect fails without doubt.
 
 use std::sync::Arc;
@@ -80,6 +80,19 @@ impl Client {
     /// Sends a request and says what its answer means.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Outcome, Failure> {
         let asked = request.describe();
+        self.send_before(request, None)
+            .await?
+            .ok_or_else(|| Failure::retry(format!("{asked}: was not sent, it was too late for it")))
+    }
+
+    /// Sends a request unless this moment has come before it goes, however long a token takes. `None`: it has, and
+    /// the service has not carried out anything.
+    pub(super) async fn send_before(
+        &self,
+        request: Request<'_>,
+        moment: Option<Instant>,
+    ) -> Result<Option<Outcome>, Failure> {
+        let asked = request.describe();
         let mut refused = false;
         loop {
             let token = match &self.keystone {
@@ -89,20 +102,24 @@ impl Client {
             if request.method != Method::GET {
                 failpoint::pass(Moment::BeforeRequest);
             }
+            let prepared = self.build(&request, token.as_ref())?;
             let started = Instant::now();
-            let reply = http::exchange(self.build(&request, token.as_ref())?).await;
+            if moment.is_some_and(|moment| started >= moment) {
+                return Ok(None);
+            }
+            let reply = http::exchange(prepared).await;
             let elapsed_ms = started.elapsed().as_millis();
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(broken) => {
                     tracing::debug!(%asked, elapsed_ms, ?broken, "no answer");
-                    return broken_outcome(&asked, broken);
+                    return broken_outcome(&asked, broken).map(Some);
                 }
             };
             tracing::debug!(%asked, elapsed_ms, status = reply.status.as_u16(), "answered");
             if reply.status != StatusCode::UNAUTHORIZED {
                 let forbidden = reply.status == StatusCode::FORBIDDEN;
-                let outcome = interpret(&asked, reply);
+                let outcome = interpret(&asked, reply).map(Some);
                 return if forbidden { outcome.map_err(|failure| held(failure, token)) } else { outcome };
             }
             match (&self.keystone, &token) {
