@@ -160,7 +160,7 @@ impl Metrics {
             callers: callers::Callers::new(&new)?,
             up: new.gauges(
                 "fm_agent_controller_up",
-                "1 when the domain's controller can be used, 0 when it is down; absent until it has been asked for the first time, and for a domain kept on this node.",
+                "1 when the domain's controller can be used, 0 when it is down, if only for deliveries; absent until it has been asked for the first time, and for a domain kept on this node.",
                 &["domain"],
             )?,
             recoveries: new.counters(
