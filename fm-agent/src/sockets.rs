@@ -107,7 +107,8 @@ fn tell_ignored(door: Door, file: &SocketFile, agent: &AgentConfig) -> anyhow::R
             keys = keys.join(", "),
             socket = %file.path.display(),
             "the service manager made this socket, with other permissions than these keys say, which change \
-             nothing: set SocketMode=, SocketUser= and SocketGroup= in its unit (systemctl edit {unit})"
+             nothing: set SocketMode=, SocketUser= and SocketGroup= in its unit (systemctl edit {unit}), \
+             stop both sockets and the service, and start the service"
         );
     }
     Ok(())

@@ -77,7 +77,8 @@ fn look(
     let settings: Vec<&str> = wishes.iter().map(|(.., setting)| setting.as_str()).collect();
     let advice = format!(
         "Where systemd opens the socket, its unit decides and the configuration does not: systemctl edit {unit}, \
-         [Socket] {}, then systemctl daemon-reload and restart {unit}. Else reload the agent.",
+         [Socket] {}, then systemctl stop fm-agent.socket fm-agent-admin.socket fm-agent.service, and systemctl \
+         start fm-agent: a socket is not made anew while its service runs. Else reload the agent.",
         settings.join(" ")
     );
     let found = format!("the configuration is not in force: {}", told.collect::<Vec<_>>().join("; "));
