@@ -34,5 +34,6 @@ mod semantics;
 mod service_manager;
 mod standalone;
 mod support;
+mod uuids;
 mod vanished;
 mod wire;

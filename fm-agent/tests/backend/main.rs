@@ -12,3 +12,4 @@ mod secrets;
 mod support;
 mod surprises;
 mod tokens;
+mod uuids;

@@ -71,8 +71,8 @@ impl Backend for FmRestApi {
         Box::pin(self.matching(query))
     }
 
-    fn remove<'a>(&'a self, _key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered> {
-        Box::pin(self.remove_one(uuid))
+    fn remove<'a>(&'a self, key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered> {
+        Box::pin(self.remove_one(key, uuid))
     }
 
     fn absent<'a>(&'a self, keys: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>> {
