@@ -35,7 +35,7 @@ use crate::delivery::{Healer, Worker};
 use crate::failpoint::{self, Moment};
 use crate::lasting::Lasting;
 use crate::listener::{Listener, Shares};
-use crate::metrics::{Metrics, Scraped, Server};
+use crate::metrics::{Metrics, Scraped, Serving};
 use crate::parts::Parts;
 use crate::route::Router;
 use crate::service::{Border, Service};
@@ -200,14 +200,18 @@ impl Again {
         Ok(Self { hangups: signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?, read })
     }
 
-    /// Waits for a new configuration that is good. Whatever it is, the audit file is opened anew and names in
-    /// the access table are looked up again.
+    /// Waits for a new configuration that is good. Whatever it is, names in the access table are looked up again, and
+    /// the audit file is opened anew unless another takes its place.
     async fn next(&mut self, present: &Setup) -> Box<Setup> {
         while self.hangups.recv().await.is_some() {
             tracing::info!("SIGHUP: the configuration is read anew");
-            present.audit.reopen();
             present.access.reload().await;
-            match self.read(present).await {
+            let next = self.read(present).await;
+            // One that goes with its configuration is not tried once more.
+            if next.as_ref().map_or(true, |next| Arc::ptr_eq(&next.audit, &present.audit)) {
+                present.audit.reopen();
+            }
+            match next {
                 Ok(next) => return Box::new(next),
                 Err(error) => {
                     tracing::error!("the new configuration is not taken, the one before goes on: {error:#}");
@@ -255,22 +259,20 @@ async fn serve(
         Arc::clone(&lasting.metrics),
         Arc::clone(&lasting.passing),
     ));
-    let reader = metrics_server(config).await?;
+    let figures = Serving::begin(config.metrics.listen.address(), &lasting.metrics).await;
 
     let mut parts = Parts::default();
     for (worker, healer) in deliveries(config, links, &store, lasting).await? {
         parts.running.spawn(worker.run(parts.stopping.clone()));
         parts.running.spawn(healer.run(parts.stopping.clone()));
     }
-    if let Some(server) = reader {
-        let address = server.address().map(|address| address.to_string());
-        tracing::info!(address = address.as_deref().unwrap_or("unix socket"), "metrics are served");
+    if let Some(figures) = figures {
         let (service, counters) = (Arc::clone(&service), Arc::clone(&lasting.counters));
         let scrape = move || -> Scraped {
             let (service, counters) = (Arc::clone(&service), Arc::clone(&counters));
             Box::pin(async move { service.scrape(counters.take()).await })
         };
-        parts.running.spawn(server.run(scrape, parts.stopping.clone()));
+        parts.running.spawn(figures.run(scrape, parts.stopping.clone()));
     }
     if let Some(pause) = systemd::watchdog() {
         parts.running.spawn(feed_watchdog(pause, Arc::clone(&store), parts.stopping.clone()));
@@ -388,13 +390,6 @@ fn listen(sockets: Vec<(Door, UnixListener)>, shares: &Arc<Shares>) -> anyhow::R
             Listener::new(socket, door, Arc::clone(shares)).context("cannot watch the socket")
         })
         .collect()
-}
-
-/// Whoever reads the metrics is served from here, if anybody may.
-async fn metrics_server(config: &Config) -> anyhow::Result<Option<Server>> {
-    let Some(address) = config.metrics.listen.address() else { return Ok(None) };
-    let bound = Server::bind(address).await;
-    Ok(Some(bound.with_context(|| format!("metrics.listen: cannot serve at {address}"))?))
 }
 
 fn store_options(

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fm_common::client::{Client, Options};
@@ -73,6 +74,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A controller that the agent's code fails on: it panics where it is told to.
 struct Faulty {
     raised: Mutex<Vec<String>>,
+    is_away: AtomicBool,
 }
 
 impl Backend for Faulty {
@@ -80,7 +82,10 @@ impl Backend for Faulty {
         Box::pin(async {
             match raise.alarm.entity_instance_id.as_str() {
                 "host=panic" => panic!("a fault of the agent"),
-                "host=down" => Err(Failure::unavailable("it is away")),
+                "host=down" => {
+                    self.is_away.store(true, Ordering::SeqCst);
+                    Err(Failure::unavailable("it is away"))
+                }
                 entity => {
                     self.raised.lock().unwrap().push(entity.to_owned());
                     Ok(Delivered { uuid: Some(raise.uuid.clone()), unclear: false })
@@ -118,7 +123,10 @@ impl Backend for Faulty {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async { panic!("a fault of the agent") })
+        Box::pin(async {
+            assert!(!self.is_away.load(Ordering::SeqCst), "a fault of the agent");
+            Ok(())
+        })
     }
 }
 
@@ -134,7 +142,7 @@ struct Inside {
 impl Inside {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let faulty = Arc::new(Faulty { raised: Mutex::default() });
+        let faulty = Arc::new(Faulty { raised: Mutex::default(), is_away: AtomicBool::default() });
         let controller = Controller {
             backend: faulty.clone(),
             health: Arc::new(Health::new(Domain::Platform, LONGEST_PAUSE)),

@@ -210,11 +210,28 @@ fn an_alarm_whose_raise_was_never_recorded_stands_once() {
 }
 
 #[test]
-fn a_node_without_alarms_asks_for_no_list() {
+fn a_node_without_alarms_asks_for_no_list_but_whether_the_controller_answers() {
     let sim = controller();
     let node = node(&sim);
     assert_eq!(numbers(&resync(&node)), [0; 4]);
-    assert_eq!(sim.requests(), []);
+    let asked = sim.requests().into_iter().map(|request| request.path);
+    let asked: Vec<String> = asked.filter(|path| !path.starts_with("/v3/")).collect();
+    assert!(!asked.is_empty() && asked.iter().all(|path| path == "/v1/alarms/summary"), "{asked:?}");
+}
+
+#[test]
+fn a_controller_that_was_never_reached_cannot_be_compared() {
+    let sim = controller();
+    sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
+    // Nobody has asked it yet.
+    let node = Node::start(&domain("platform", &sim, "labrador").replace(
+        "[platform.fm_rest_api]",
+        "[platform]\ncompare_spread_ms = 3600000\n[platform.fm_rest_api]",
+    ));
+    assert_eq!(node.domain("platform")["state"], "unknown");
+    assert_eq!(code(node.client.resync("platform")), ErrorCode::NoConnect);
+    assert!(node.domain("platform")["compared"]["failed"].is_string());
+    node.wait_down("platform");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 use fm_agent::metrics::describe;
-use fm_common::{Alarm, AlarmState, ErrorCode};
+use fm_common::{Alarm, AlarmKey, AlarmState, ErrorCode};
 use fm_rest_sim::{Fault, FaultKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{ALARM_ID, Node, alarm, code, controller, domain, key, wait_for};
+use crate::support::{ALARM_ID, Node, OPENSTACK_ALARM_ID, alarm, code, controller, domain, key, wait_for};
 
 /// What a reader is answered: the head and the body.
 fn ask(mut stream: impl Read + Write, request: &str) -> (String, String) {
@@ -139,13 +139,176 @@ fn silent_readers_do_not_hold_up_the_agent() {
     assert!(node.wait_end().success(), "{}", node.log());
 }
 
+/// What the status says of this.
+fn told(node: &Node, of: &str) -> Value {
+    let status: Value = serde_json::from_str(&node.client.status().unwrap()).unwrap();
+    status[of].clone()
+}
+
 #[test]
-fn an_address_in_use_is_an_error_that_names_the_key() {
+fn an_address_in_use_costs_the_figures_and_not_the_alarms() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let node = Node::prepare(&format!("[metrics]\nlisten = '{}'\n", taken.local_addr().unwrap()));
-    let status = node.command().status().unwrap();
-    assert!(!status.success());
-    assert!(node.log().contains("metrics.listen"), "{}", node.log());
+    let address = taken.local_addr().unwrap().to_string();
+    let mut node = Node::prepare(&format!("[metrics]\nlisten = '{address}'\n"));
+    node.run();
+    node.client.set(alarm("host=a")).unwrap();
+    let log = node.log();
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.len() == 1 && errors[0].contains("metrics.listen"), "{log}");
+    assert!(errors[0].contains(&address) && errors[0].contains("in use"), "{log}");
+    let metrics = told(&node, "metrics");
+    assert_eq!(metrics["listen"], address.as_str(), "{metrics}");
+    assert!(metrics["reason"].as_str().is_some_and(|reason| reason.contains("in use")), "{metrics}");
+
+    drop(taken);
+    wait_for("the metrics to be served", || node.log().contains("metrics are served"));
+    assert!(scrape(&address).contains("fm_agent_build_info"));
+    assert_eq!(told(&node, "metrics"), json!({ "listen": address, "reason": null }));
+
+    // So it is with a new configuration, which holds in all else.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = taken.local_addr().unwrap().to_string();
+    let sim = controller();
+    node.configure(&format!("[metrics]\nlisten = '{other}'\n{}", domain("platform", &sim, "labrador")));
+    node.reload();
+    assert_eq!(node.domain("platform")["backend"], "controller");
+    assert_eq!(told(&node, "metrics")["listen"], other.as_str());
+    assert!(told(&node, "metrics")["reason"].is_string());
+    TcpStream::connect(&address).unwrap_err();
+    node.terminate();
+    assert!(node.wait_end().success(), "{}", node.log());
+}
+
+#[test]
+fn a_path_that_cannot_be_used_is_told_and_tried_again() {
+    let mut node = Node::prepare("");
+    let socket = node.directory().join("later").join("metrics.sock");
+    let mut command = node.command();
+    command.env("FM_AGENT__METRICS__LISTEN", format!("unix:{}", socket.display()));
+    node.run_command(&mut command);
+    assert!(told(&node, "metrics")["reason"].is_string());
+    std::fs::create_dir(socket.parent().unwrap()).unwrap();
+    wait_for("the metrics to be served", || node.log().contains("metrics are served"));
+    let (head, _) = ask(UnixStream::connect(&socket).unwrap(), &get("/metrics"));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(told(&node, "metrics")["reason"], Value::Null);
+}
+
+#[test]
+fn the_status_says_that_no_metrics_are_wanted_and_how_long_the_agent_has_run() {
+    let node = Node::start("");
+    assert_eq!(told(&node, "metrics"), json!({ "listen": "off", "reason": null }));
+    wait_for("some seconds to pass", || told(&node, "uptime_s").as_u64() >= Some(2));
+    node.reload();
+    assert!(told(&node, "uptime_s").as_u64() >= Some(2), "it is the agent's, not the configuration's");
+}
+
+#[test]
+fn gauges_are_those_of_the_configuration_that_holds() {
+    let (platform, openstack) = (controller(), controller());
+    let metrics = "[metrics]\nlisten = '127.0.0.1:0'\n";
+    let platform = domain("platform", &platform, "labrador");
+    let node = Node::start(&format!("{metrics}{platform}{}", domain("openstack", &openstack, "labrador")));
+    let fault = openstack.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
+    let away = AlarmKey::new(OPENSTACK_ALARM_ID, "tenant=a.instance=b");
+    let alarm = Alarm { alarm_id: away.alarm_id, entity_instance_id: away.entity_instance_id, ..alarm("") };
+    node.client.set(alarm).unwrap();
+    node.wait_down("openstack");
+    let gauges = |text: &str, domain: &str| -> Vec<String> {
+        let label = format!("{{domain=\"{domain}\"}}");
+        let series = text.lines().filter_map(|line| line.split_once(&label)).map(|(family, _)| family);
+        series.filter(|family| !family.ends_with("_total")).map(str::to_owned).collect()
+    };
+    let all = [
+        "fm_agent_controller_up",
+        "fm_agent_oldest_waiting_age_seconds",
+        "fm_agent_rejected_requests",
+        "fm_agent_waiting_requests",
+    ];
+    assert_eq!(gauges(&scrape(&address(&node)), "openstack"), all);
+
+    // Neither the one that is gone nor what waits for it is told of any more.
+    node.configure(&format!("{metrics}{platform}"));
+    node.reload();
+    node.client.resync("platform").unwrap();
+    let text = scrape(&address(&node));
+    assert_eq!(gauges(&text, "openstack"), Vec::<String>::new(), "{text}");
+    assert_eq!(gauges(&text, "platform"), all, "{text}");
+    node.configure(metrics);
+    node.reload();
+    let text = scrape(&address(&node));
+    assert_eq!(gauges(&text, "platform"), all[1..], "{text}");
+    openstack.remove_fault(fault).unwrap();
+}
+
+#[test]
+fn a_controller_counts_as_up_when_it_has_answered_and_not_before() {
+    let sim = controller();
+    let config = |spread_ms: u32| {
+        let spread = format!("[platform]\ncompare_spread_ms = {spread_ms}\n");
+        format!("[metrics]\nlisten = '127.0.0.1:0'\n{spread}{}", domain("platform", &sim, "labrador"))
+    };
+    let node = Node::start(&config(3_600_000));
+    let up = "fm_agent_controller_up{domain=\"platform\"}";
+    let shown = || scrape(&address(&node)).contains(up);
+    assert_eq!(node.domain("platform")["state"], "unknown");
+    assert!(!shown());
+    node.client.resync("platform").unwrap();
+    assert_eq!(node.domain("platform")["state"], "up");
+    assert!(value(&scrape(&address(&node)), up) > 0.5);
+
+    // Nobody calls: the agent finds out by itself, soon after its start.
+    node.configure(&config(50));
+    node.reload();
+    wait_for("the controller to be known", shown);
+    assert!(value(&scrape(&address(&node)), up) > 0.5);
+    sim.add_fault(Fault::new(FaultKind::Refuse)).unwrap();
+    node.reload();
+    node.wait_down("platform");
+    assert!(value(&scrape(&address(&node)), up) < 0.5);
+}
+
+#[test]
+fn databases_that_were_put_back_are_counted_over_new_configurations() {
+    let config = |rejected: u32| format!("max_rejected = {rejected}\n[metrics]\nlisten = '127.0.0.1:0'\n");
+    let node = Node::start(&config(10));
+    let put_back = || value(&scrape(&address(&node)), "fm_agent_stores_put_back_total").to_string();
+    node.client.set(alarm("host=a")).unwrap();
+    assert_eq!(put_back(), "0");
+    std::fs::remove_file(node.state_dir().join("fm-agent.db")).unwrap();
+    // A status needs the file.
+    wait_for("the database to be written anew", || {
+        node.client.status().is_ok_and(|status| status.contains("\"put_back\":1"))
+    });
+    assert_eq!(put_back(), "1");
+    // The store is opened anew.
+    node.configure(&config(20));
+    node.reload();
+    assert_eq!(put_back(), "1");
+}
+
+#[test]
+fn an_audit_file_that_cannot_be_opened_is_told_before_a_line_is_lost() {
+    let node = Node::start("[audit]\nto = '/proc/audit.log'\n");
+    let errors = || node.log().lines().filter(|line| line.contains("audit file cannot be opened")).count();
+    wait_for("the log to say so", || errors() == 1);
+    let log = node.log();
+    assert!(log.contains("/proc/audit.log") && log.contains("ReadWritePaths="), "{log}");
+    let audit = told(&node, "audit");
+    assert_eq!((&audit["to"], &audit["lost"]), (&json!("/proc/audit.log"), &json!(0)), "{audit}");
+    assert!(audit["reason"].is_string(), "{audit}");
+    node.client.set(alarm("host=a")).unwrap();
+    wait_for("the lost line to be told", || told(&node, "audit")["lost"] == 1);
+
+    node.reload();
+    wait_for("the log to say so again", || errors() == 2);
+    let file = node.directory().join("audit.log");
+    node.configure(&format!("[audit]\nto = '{}'\n", file.display()));
+    node.reload();
+    node.client.set(alarm("host=b")).unwrap();
+    wait_for("the line", || std::fs::read_to_string(&file).is_ok_and(|lines| lines.contains("host=b")));
+    assert_eq!(told(&node, "audit"), json!({ "to": file, "reason": null, "lost": 1 }));
+    assert_eq!(errors(), 2);
 }
 
 #[test]

@@ -153,10 +153,10 @@ fn a_wrong_configuration_changes_nothing() {
 
 #[test]
 fn what_cannot_be_opened_anew_leaves_the_configuration_before() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let node = Node::start("");
-    node.configure(&format!("[metrics]\nlisten = '{}'\n", taken.local_addr().unwrap()));
+    node.configure("socket_group = 'no-such-group'\n");
     node.signal("HUP");
-    wait_for("the log to say so", || node.log().contains("the one before goes on"));
+    wait_for("the log to say so", || node.log().contains("cannot be used, the one before goes on"));
+    assert!(node.log().contains("agent.socket_group"), "{}", node.log());
     node.client.set(alarm("host=a")).unwrap();
 }

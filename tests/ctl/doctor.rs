@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::refused::as_nobody;
-use crate::run::{Ran, command};
+use crate::run::{Ran, command, fmctl};
 use crate::support::{Node, alarm, controller};
 
 /// A doctor's findings.
@@ -54,6 +54,14 @@ impl Findings {
         let failed: Vec<&Value> = self.all.iter().filter(|finding| finding["level"] == "fail").collect();
         assert!(failed.iter().all(|finding| finding["check"] == check), "{failed:?}");
         assert!(failed.iter().all(|finding| !finding["advice"].as_str().unwrap().is_empty()), "{failed:?}");
+    }
+
+    /// What to do about the worst of a check.
+    #[track_caller]
+    fn advises(&self, check: &str, words: &str) {
+        let (level, _) = self.level(check);
+        let mut of_it = self.all.iter().filter(|it| it["check"] == check && it["level"] == level);
+        assert!(of_it.any(|it| it["advice"].as_str().unwrap().contains(words)), "{check}: {:?}", self.ran);
     }
 
     #[track_caller]
@@ -208,6 +216,80 @@ fn a_damaged_database() {
     fs::write(&path, "this is no database, and long enough to be told from an empty one: ".repeat(20))
         .unwrap();
     assert_eq!(Findings::of(&node, &[]).level("database").0, "fail");
+}
+
+#[test]
+fn a_database_that_was_set_aside_is_seen_until_its_files_are_gone() {
+    let mut node = Node::start("");
+    assert_eq!(Findings::of(&node, &[]).level("set-aside").0, "ok");
+    node.terminate();
+    node.wait_end();
+    fs::write(node.state_dir().join("fm-agent.db"), "this is no database at all, whoever looks ".repeat(200))
+        .unwrap();
+    node.run();
+    let ran = fmctl(&node, &["status"]).ok();
+    let aside = node.state_dir().join("fm-agent.db.damaged-*").display().to_string();
+    assert!(ran.out.contains("1 damaged databases set aside") && ran.out.contains(&aside), "{ran:?}");
+    let findings = Findings::of(&node, &[]);
+    findings.warns("set-aside", "1 set aside since the agent's start");
+    findings.advises("set-aside", "kernel's log");
+    node.terminate();
+    node.wait_end();
+    Findings::of(&node, &[]).warns("set-aside", "1 damaged databases are kept");
+    node.run();
+    assert!(!fmctl(&node, &["status"]).ok().out.contains("set aside"), "counted since the start");
+    Findings::of(&node, &[]).warns("set-aside", "1 damaged databases are kept");
+}
+
+#[test]
+fn an_audit_file_that_cannot_be_written() {
+    let node = Node::start("");
+    assert_eq!(Findings::of(&node, &[]).level("audit").0, "ok");
+    let directory = node.socket().with_file_name("audit");
+    let key = format!("\n[audit]\nto = '{}/audit.log'\n", directory.display());
+    configure(&node, |text| text + &key);
+    Findings::of(&node, &[]).fails("audit", "cannot be looked at");
+    fs::create_dir(&directory).unwrap();
+    assert_eq!(Findings::of(&node, &[]).level("audit").0, "ok");
+    if nix::unistd::geteuid().is_root() {
+        // The user of an agent that does not run is the owner of its state.
+        let other = Node::prepare(&key);
+        fs::create_dir(other.state_dir()).unwrap();
+        std::os::unix::fs::chown(other.state_dir(), Some(65_534), None).unwrap();
+        let findings = Findings::of(&other, &[]);
+        let (level, found) = findings.level("audit");
+        assert!(level == "fail" && found.contains("may not write"), "{found}");
+        findings.advises("audit", "chown 65534");
+    }
+}
+
+#[test]
+fn socket_keys_that_are_not_in_force() {
+    let node = Node::start("socket_mode = '0660'\n");
+    assert_eq!(Findings::of(&node, &[]).level("socket-permissions").0, "ok");
+    // As a socket unit would have it, whatever the configuration says.
+    fs::set_permissions(node.socket(), Permissions::from_mode(0o666)).unwrap();
+    let findings = Findings::of(&node, &[]);
+    findings.warns("socket-permissions", "agent.socket_mode wants mode 660, it has 666");
+    findings.advises("socket-permissions", "systemctl edit fm-agent.socket, [Socket] SocketMode=0660");
+    configure(&node, |text| text + "admin_socket_group = '65534'\nsocket_owner = '65534'\n");
+    let findings = Findings::of(&node, &[]);
+    findings.advises("socket-permissions", "SocketUser=");
+    findings.advises("socket-permissions", "fm-agent-admin.socket, [Socket] SocketGroup=");
+    configure(&node, |text| text.replace("socket_owner = '65534'", "socket_owner = 'nobody-at-all'"));
+    let findings = Findings::of(&node, &[]);
+    assert_eq!(findings.level("socket-permissions").0, "fail");
+}
+
+#[test]
+fn a_credential_of_a_service_that_does_not_run() {
+    let node = Node::with_platform(&controller());
+    close(&configuration(&node));
+    let file = "password_file = '/run/credentials/fm-agent-of-no-node.service/fm-agent_nobodys.password'";
+    configure(&node, |text| text.replace("password = 'labrador'", file));
+    let findings = Findings::of(&node, &["--offline"]);
+    findings.fails("secrets", "copied when the service starts");
+    findings.advises("secrets", "/etc/fm/credentials/nobodys.password");
 }
 
 #[test]

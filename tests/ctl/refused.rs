@@ -82,6 +82,7 @@ fn who_may_not_is_told_so() {
         if index < 10 {
             let ran = ran.fails(77);
             assert!(ran.err.contains("Permission denied"), "{arguments:?}: {ran:?}");
+            assert!(ran.err.contains("is there, and ") && !ran.err.contains("no agent at"), "{ran:?}");
         } else {
             assert_ne!(ran.status, 77, "{arguments:?}: {ran:?}");
         }
@@ -92,7 +93,41 @@ fn who_may_not_is_told_so() {
     assert_eq!(found.unwrap()["level"], "warn", "{findings}");
     // A socket that is not for everybody.
     fs::set_permissions(node.socket(), Permissions::from_mode(0o600)).unwrap();
-    Ran::of(as_nobody(&node).arg("status").output().unwrap()).fails(77);
+    let ran = Ran::of(as_nobody(&node).arg("status").output().unwrap()).fails(77);
+    assert!(ran.err.contains("mode 600, owner root") && ran.err.contains("run this as root\n"), "{ran:?}");
+    // One for a group that this user is not in.
+    std::os::unix::fs::chown(node.socket(), None, Some(1)).unwrap();
+    fs::set_permissions(node.socket(), Permissions::from_mode(0o660)).unwrap();
+    let group =
+        nix::unistd::Group::from_gid(1.into()).unwrap().map_or("gid 1".to_owned(), |group| group.name);
+    let ran = Ran::of(as_nobody(&node).arg("status").output().unwrap()).fails(77);
+    assert!(ran.err.contains(&format!("as a member of the group {group} ")), "{ran:?}");
+    let doctor = Ran::of(as_nobody(&node).args(["doctor", "--offline"]).output().unwrap());
+    assert!(
+        doctor.out.contains("SocketMode=") && doctor.out.contains(&format!("group {group} ")),
+        "{doctor:?}"
+    );
+}
+
+/// What is needed can be given in two ways, and both are shown.
+#[test]
+fn each_way_to_use_a_command_is_shown() {
+    let node = Node::prepare("");
+    for (arguments, ways) in [
+        (&["get"][..], ["get [OPTIONS] <ALARM_ID> [ENTITY]", "--under <ENTITY>"]),
+        (&["clear"], ["clear [OPTIONS] <ALARM_ID> <ENTITY>", "--all <ENTITY>"]),
+        (&["rejected", "replay"], ["replay [OPTIONS] <SEQS>...", "--all"]),
+        (&["rejected", "drop"], ["drop [OPTIONS] <SEQS>...", "--all"]),
+    ] {
+        let ran = fmctl(&node, arguments).fails(64);
+        let (error, usage) = ran.err.split_once("Usage:").unwrap();
+        assert!(error.contains(ways[1].split(' ').next().unwrap()), "{error}");
+        assert!(ways.iter().all(|way| usage.contains(way)), "{usage}");
+    }
+    assert!(fmctl(&node, &["clear", ALARM_ID]).fails(64).err.contains("<ENTITY>"));
+    fmctl(&node, &["clear", ALARM_ID, "host=a", "--all", "host=a"]).fails(64);
+    fmctl(&node, &["rejected", "drop", "1", "--all"]).fails(64);
+    fmctl(&node, &["rejected", "drop", "1", "--id", ALARM_ID]).fails(64);
 }
 
 #[test]

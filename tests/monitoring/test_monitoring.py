@@ -75,7 +75,7 @@ def test_each_alert_fires_when_it_should() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     names = [line.split()[-1] for line in dashboard.RULES.read_text().splitlines() if "- alert:" in line]
     text = tests.read_text()
-    assert len(names) == 8 and all(text.count(f"alertname: {name}\n") >= 1 for name in names)
+    assert len(names) == 9 and all(text.count(f"alertname: {name}\n") >= 1 for name in names)
 
 
 def test_every_expression_of_the_dashboard_is_one(tmp_path: Path) -> None:

@@ -126,6 +126,19 @@ def test_defaults_are_all_in_the_schema_and_the_schema_is_sound() -> None:
         ("agent.durability", "often"),
         ("agent.shutdownGraceMs", 0),
         ("agent.bufferedBytes", 1048576),
+        ("agent.maxBytes", 1),
+        ("agent.maxRequests", 999),
+        ("agent.highWater", 1.5),
+        ("agent.log", "loud,fm_agent=="),
+        ("agent.log", "info,fm_agent=loud"),
+        ("access.read", ["everybody else"]),
+        ("access.admin", ["1001"]),
+        ("access.write", ["team:fm"]),
+        ("access.delete", ["root"]),
+        ("audit.to", "audit.log"),
+        ("platform.fmManager.host", "controller:8001"),
+        ("platform.fmManager.host", "192.0.2.1:8001"),
+        ("platform.fmRestApi.keystone", {"account": "password", "existingSecret": "fm", "secretKey": "secret", "username": ""}),
         ("platform.backend", "rest"),
         ("platform.maxInFlight", 65),
         ("platform.fmRestApi.endpoint", "ftp://controller"),
@@ -244,6 +257,21 @@ def test_callers_cannot_have_the_agent_killed(tmp_path: Path) -> None:
     # What the agent's own tests let it take under hostile callers, and a million requests that wait.
     assert int(allowed[:-2]) * MIB >= 2 * limits["buffered_bytes"] + 64 * MIB + 50 * MIB
     assert limits["buffered_bytes_per_user"] * 2 == limits["buffered_bytes"] == DEFAULTS["agent"]["bufferedBytes"]
+
+
+def test_the_defaults_are_the_agents_own(tmp_path: Path) -> None:
+    text = helm.one(helm.render({}, tmp_path), "ConfigMap")["data"]["fm-agent.toml"]
+    documented = (helm.ROOT / "docs/configuration.md").read_text()
+    written = tomllib.loads(text)
+    # A key of the reference that the chart writes, with a value that differs for a reason: the chart's limit of memory.
+    assert written["limits"]["buffered_bytes"] == 64 * MIB
+    for table, key in [
+        *(("agent", key) for key in ("max_bytes", "max_requests", "high_water", "max_rejected", "rejected_days")),
+        *(("access", key) for key in ("read", "write", "admin")),
+        ("audit", "to"),
+    ]:
+        section = documented.split(f"\n### {table}.{key}\n")[1].split("\n###")[0]
+        assert f"default: `{json.dumps(written[table][key])}`" in section, section
 
 
 def test_the_network_policy_lets_out_to_what_is_configured(tmp_path: Path) -> None:

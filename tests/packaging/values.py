@@ -34,6 +34,9 @@ def everything() -> dict[str, Any]:
     return {
         "image": {"repository": "registry.example/fm-agent", "digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "registry"}],
+        "agent": {"log": "info,fm_agent::delivery=debug", "maxBytes": 2147483648, "maxRequests": 1000000, "highWater": 0.9},
+        "access": {"read": ["everyone"], "write": ["root", "uid:1001", "gid:1002"], "admin": ["root", "group:root", "user:root"]},
+        "audit": {"to": "/var/lib/fm-agent/audit.log"},
         "platform": platform,
         "openstack": rest(CLOUDS, "http://fm-rest-api.openstack.svc.cluster.local:18003"),
         "routes": [
@@ -63,6 +66,8 @@ def everything() -> dict[str, Any]:
 CASES: dict[str, dict[str, Any]] = {
     "default": {},
     "manager": {"platform": {"backend": "fmManager", "fmManager": {"host": "controller"}}},
+    "manager by address": {"platform": {"backend": "fmManager", "fmManager": {"host": "2001:db8::1"}}},
+    "audit in the log": {"audit": {"to": "log"}, "agent": {"log": "warn", "highWater": 1}},
     "no account": {"platform": {"backend": "fmRestApi", "fmRestApi": {"endpoint": "http://[2001:db8::1]:18002/"}}},
     "everything": everything(),
     "without preparation": {"prepareDirectories": False, "serviceAccount": {"create": False, "name": "own"}},

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - Lines wait in a bounded queue; one that finds no room is lost and counted.
 //! - The file is appended to, and is opened anew when another one is at its path: after a rotation, or after
-//!   it was removed.
+//!   it was removed. It is opened at the start and when it is asked for, before there is a line to lose.
 //! - After lines were lost, the file says how many before it goes on; what a full disk cut off is ended first.
 
 use std::fs::{File, OpenOptions};
@@ -93,22 +93,42 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, messages: &Receiver<Message>) {
+        self.open();
         while let Ok(first) = messages.recv() {
-            let (mut lines, mut flushed) = (Vec::new(), Vec::new());
+            let (mut lines, mut flushed, mut reopen) = (Vec::new(), Vec::new(), false);
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
                     Message::Line(line) => lines.push(line),
-                    Message::Reopen => self.file = None,
+                    Message::Reopen => reopen = true,
                     Message::Flush(done) => flushed.push(done),
                 }
                 next = if lines.len() < MOST_AT_ONCE { messages.try_recv().ok() } else { None };
+            }
+            if reopen {
+                self.open();
             }
             self.write(&lines);
             for done in flushed {
                 // Who does not wait any more need not know.
                 let _gone = done.send(());
             }
+        }
+    }
+
+    /// Opens the file anew.
+    fn open(&mut self) {
+        self.file = None;
+        let opened = self.file().err();
+        self.counters.tried(opened.as_ref().map(ToString::to_string));
+        if let Some(error) = opened {
+            tracing::error!(
+                path = %self.path.display(),
+                %error,
+                "the audit file cannot be opened; until it can, audit lines are lost, and alarms are not. Let the \
+                 agent's user write there, or name another file in audit.to: under the unit that is shipped those are \
+                 in /var/log/fm, /var/lib/fm-agent or /run/fm, and ReadWritePaths= of the unit adds others"
+            );
         }
     }
 
@@ -131,6 +151,10 @@ impl Writer {
         }
         let whole = whole.saturating_sub(preface);
         self.counters.written.fetch_add(whole as u64, Ordering::Relaxed);
+        let trouble = result.as_ref().err().map(ToString::to_string);
+        if self.counters.tried(trouble).is_some() && result.is_ok() {
+            tracing::info!(path = %self.path.display(), "audit lines are written again");
+        }
         if let Err(error) = result {
             self.file = None;
             let lost = (lines.len() - whole) as u64;

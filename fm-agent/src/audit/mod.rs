@@ -4,6 +4,7 @@
 //! - Each line is one line: texts are quoted, and what could end a line or hide a part of it is escaped.
 //! - Writing a line never fails and never holds up a request: what cannot be written is counted, told in the
 //!   agent's log, and noted in the file as soon as that can be written again.
+//! - A file that cannot be opened is known, and told, before there is a line for it.
 //!
 //! A line: the action; `uid`, `gid`, `pid`, `program`, `executable` of the caller; what it was about; `result`
 //! (`ok`, or the error code's name) and, when it failed, `reason`.
@@ -11,8 +12,8 @@
 mod file;
 
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::caller::Origin;
@@ -35,12 +36,22 @@ pub struct AuditCounters {
     pub written: AtomicU64,
     /// Lines lost: the file could not be written, or the disk was too slow for them.
     pub lost: AtomicU64,
+    /// Why the file could not be opened or written, when that was tried last.
+    trouble: Mutex<Option<String>>,
+}
+
+impl AuditCounters {
+    /// The file was opened or written, or could not be; gives what there was before.
+    fn tried(&self, trouble: Option<String>) -> Option<String> {
+        std::mem::replace(&mut *self.trouble.lock().unwrap_or_else(PoisonError::into_inner), trouble)
+    }
 }
 
 /// Where the lines go.
 #[derive(Debug)]
 pub struct Audit {
     to: To,
+    place: String,
     counters: Arc<AuditCounters>,
 }
 
@@ -55,7 +66,8 @@ impl Audit {
     /// The audit log as configured.
     ///
     /// # Errors
-    /// No thread for the file. A file that cannot be opened is no error: it is tried again at each line.
+    /// No thread for the file. A file that cannot be opened is none: the log says so, and it is tried again at each
+    /// line.
     pub fn new(config: &AuditConfig) -> std::io::Result<Self> {
         let counters = Arc::new(AuditCounters::default());
         let to = match &config.to {
@@ -63,7 +75,22 @@ impl Audit {
             AuditTo::Log => To::Log,
             AuditTo::File(path) => To::File(AuditFile::start(path.clone(), Arc::clone(&counters))?),
         };
-        Ok(Self { to, counters })
+        let place = match &config.to {
+            AuditTo::Off => "off".to_owned(),
+            AuditTo::Log => "log".to_owned(),
+            AuditTo::File(path) => path.display().to_string(),
+        };
+        Ok(Self { to, place, counters })
+    }
+
+    /// Where the lines go: `off`, `log` or the file's path.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Why the file could not be opened or written, if that failed when it was tried last.
+    pub fn trouble(&self) -> Option<String> {
+        self.counters.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether lines are written at all.

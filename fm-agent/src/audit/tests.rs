@@ -64,6 +64,7 @@ fn what_cannot_be_written_is_counted_and_told_in_the_file_later() {
     }
     audit.flush();
     assert_eq!(audit.counters().lost.load(Ordering::Relaxed), 3);
+    assert!(audit.trouble().is_some_and(|trouble| trouble.contains("No such file")), "{:?}", audit.trouble());
     fs::create_dir(path.parent().unwrap()).unwrap();
     audit.write(&Line::new("set", &origin("kept")));
     audit.flush();
@@ -73,6 +74,7 @@ fn what_cannot_be_written_is_counted_and_told_in_the_file_later() {
         "{found:?}"
     );
     assert_eq!(audit.counters().written.load(Ordering::Relaxed), 1);
+    assert_eq!(audit.trouble(), None);
 }
 
 #[test]
@@ -82,6 +84,7 @@ fn a_full_disk_holds_nobody_up() {
     for _ in 0..2 {
         audit.write(&Line::new("set", &origin("lost")));
         audit.flush();
+        assert!(audit.trouble().is_some());
     }
     assert_eq!(audit.counters().lost.load(Ordering::Relaxed), 2);
     assert_eq!(audit.counters().written.load(Ordering::Relaxed), 0);

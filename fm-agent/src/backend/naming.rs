@@ -10,7 +10,7 @@ use uuid::Builder;
 
 /// The request's own uuid, and the one to use when that turns out to be another's.
 pub(super) fn uuids_for(uuid: &str, alarm: &Alarm) -> [String; 2] {
-    let time = alarm.timestamp.map_or(0, |time| time.as_micros()).to_string();
+    let time = alarm.timestamp.map_or(0, fm_common::Timestamp::as_micros).to_string();
     let texts = [
         uuid,
         &alarm.alarm_id,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
     /// Where the lines go: nowhere (`off`), into the agent's own log (`log`) or into a file, by its absolute path.
+    /// One that cannot be opened is told in the log and costs its lines, no alarm.
     /// Default: `"off"`. Example: `"/var/log/fm/audit.log"`.
     pub to: AuditTo,
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 pub struct MetricsConfig {
     /// Where they are served: `off`, `on` (127.0.0.1:9839), an address such as `127.0.0.1:9100`, or
     /// `unix:` and the absolute path of a socket. An address that is not the loopback's can be read from
-    /// other machines: that is for pods.
+    /// other machines: that is for pods. One that cannot be had is tried again; the agent serves without it.
     /// Default: `"off"`. Example: `"unix:/run/fm/metrics.sock"`.
     pub listen: MetricsListen,
 }

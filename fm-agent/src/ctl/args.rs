@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use fm_common::{AlarmType, ProbableCause, Severity};
 
@@ -124,21 +124,28 @@ pub(super) enum Command {
         keep_existing: bool,
     },
     /// Clear an alarm, or all of an entity
+    #[command(
+        group = ArgGroup::new("which").required(true).args(["alarm_id", "all"]),
+        override_usage = "fmctl clear [OPTIONS] <ALARM_ID> <ENTITY>\n       fmctl clear [OPTIONS] --all <ENTITY>"
+    )]
     Clear {
         /// The alarm id
-        #[arg(required_unless_present = "all")]
+        #[arg(requires = "entity")]
         alarm_id: Option<String>,
         /// The entity instance id
-        #[arg(required_unless_present = "all")]
+        #[arg(requires = "alarm_id")]
         entity: Option<String>,
         /// Clear every alarm of this entity and of what lies under it
         #[arg(long, value_name = "ENTITY", conflicts_with_all = ["alarm_id", "entity"])]
         all: Option<String>,
     },
     /// Show alarms as callers get them: the controller's, with what waits here laid over them
+    #[command(
+        group = ArgGroup::new("which").required(true).multiple(true).args(["alarm_id", "under"]),
+        override_usage = "fmctl get [OPTIONS] <ALARM_ID> [ENTITY]\n       fmctl get [OPTIONS] [ALARM_ID] --under <ENTITY>"
+    )]
     Get {
         /// The alarm id
-        #[arg(required_unless_present = "under")]
         alarm_id: Option<String>,
         /// Exactly this entity instance id [default: any]
         #[arg(conflicts_with = "under")]
@@ -213,16 +220,24 @@ pub(super) enum Rejected {
         seq: i64,
     },
     /// Take them again, as if they were asked for now
+    #[command(
+        override_usage = "fmctl rejected replay [OPTIONS] <SEQS>...\n       fmctl rejected replay [OPTIONS] --all [--domain <DOMAIN>] [--id <ALARM_ID>] [--entity <ENTITY>]"
+    )]
     Replay(Selection),
     /// Forget them
+    #[command(
+        override_usage = "fmctl rejected drop [OPTIONS] <SEQS>...\n       fmctl rejected drop [OPTIONS] --all [--domain <DOMAIN>] [--id <ALARM_ID>] [--entity <ENTITY>]"
+    )]
     Drop(Selection),
 }
 
 /// Which refused requests.
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("which").required(true).args(["seqs", "all"]))]
 pub(super) struct Selection {
     /// Their numbers
-    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "domain", "id", "entity"])]
+    #[arg(conflicts_with_all = ["all", "domain", "id", "entity"])]
     pub(super) seqs: Vec<i64>,
     /// All that the filters let through
     #[arg(long)]

@@ -22,7 +22,7 @@ const EX_CONFIG: u8 = 78;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The agent did not do it, or cannot be reached.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Agent(#[from] ClientError),
     /// The command line asks for what cannot be.
     #[error("{0}")]
@@ -56,6 +56,16 @@ impl Failure {
             Self::Output(_) => EX_IOERR,
             Self::Answer(_) => EX_PROTOCOL,
         })
+    }
+}
+
+/// The error's own words; a socket that is there and closed to this user is no agent that is missing.
+fn told(error: &ClientError) -> String {
+    match error {
+        ClientError::NotRunning { socket, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            super::door::closed(socket, source)
+        }
+        other => other.to_string(),
     }
 }
 

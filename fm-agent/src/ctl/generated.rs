@@ -69,6 +69,10 @@ fn section(text: &mut String, parent: &str, command: &Command) {
     let below: Vec<&Command> = command.get_subcommands().filter(|command| !command.is_hide_set()).collect();
     let command_name = if below.is_empty() { String::new() } else { " COMMAND".to_owned() };
     let usage = usage.iter().fold(format!("{name}{command_name}"), |usage, shape| usage + " " + shape);
+    // Where there is more than one way to use it, each has a line of its own.
+    let ways = command.clone().render_usage().to_string();
+    let ways: Vec<&str> = ways.trim_start_matches("Usage:").lines().map(str::trim).collect();
+    let usage = if ways.len() > 1 { ways.join("\n") } else { usage };
     // Writing to a text cannot fail.
     let _ = write!(text, "\n## {name}\n\n{}\n```text\n{usage}\n```\n", sentence(command));
     let arguments = arguments(command.get_arguments().filter(own));

@@ -13,6 +13,7 @@ mod args;
 mod control;
 mod data;
 mod doctor;
+mod door;
 mod failure;
 mod generated;
 mod hints;

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::out::Out;
 use super::table::{Cell, Mark, Table, shown};
 use super::{Agent, read, text};
+use crate::store;
 
 /// Shows the status, once or every so often.
 pub(super) fn run(agent: &Agent, watch: Option<Duration>, out: &mut Out) -> Result<(), Failure> {
@@ -52,6 +53,9 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
     let store = &status["store"];
     if store.is_object() {
         show_store(store, out)?;
+    }
+    for line in trouble(status).into_iter().chain(unseen(status)) {
+        out.line(line)?;
     }
     let empty = Vec::new();
     let domains = status["domains"].as_array().unwrap_or(&empty);
@@ -99,6 +103,52 @@ fn show(status: &Value, out: &mut Out) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What became of the database since the start, where something did: what it means and where to look.
+fn trouble(status: &Value) -> Vec<String> {
+    let directory = shown(&text(&status["store"]["state_dir"]));
+    let aside = format!("{directory}/{}*", store::DAMAGED);
+    let told = [
+        (
+            "quarantines",
+            format!(
+                "damaged databases set aside since the start; what could be read goes on: look at {aside} and at the disk"
+            ),
+        ),
+        (
+            "put_back",
+            format!(
+                "times the database was deleted or replaced under the agent, and written anew; what had taken its place: {aside}"
+            ),
+        ),
+        (
+            "unreadable",
+            "rows could not be read and were set aside since the start: fmctl rejected list".to_owned(),
+        ),
+    ];
+    told.into_iter()
+        .filter_map(|(key, meaning)| Some((status[key].as_u64().filter(|count| *count > 0)?, meaning)))
+        .map(|(count, meaning)| format!("{count} {meaning}"))
+        .collect()
+}
+
+/// What an operator relies on and is not there: figures, and lines of the audit log.
+fn unseen(status: &Value) -> Vec<String> {
+    let (metrics, audit) = (&status["metrics"], &status["audit"]);
+    let mut told = Vec::new();
+    if let Some(reason) = metrics["reason"].as_str() {
+        let listen = shown(&text(&metrics["listen"]));
+        told.push(format!("metrics are not served at {listen}, it is tried again: {}", shown(reason)));
+    }
+    let lost = audit["lost"].as_u64().unwrap_or(0);
+    if lost > 0 {
+        told.push(format!("{lost} audit lines are lost since the start"));
+    }
+    if let Some(reason) = audit["reason"].as_str() {
+        told.push(format!("the audit log is not written: {}", shown(reason)));
+    }
+    told
 }
 
 /// How full the store is, and what that has come to. An agent of before has fewer of the keys.
@@ -185,6 +235,42 @@ mod tests {
         {
             assert_eq!(bytes_of(bytes), told);
         }
+    }
+
+    #[test]
+    fn only_what_became_of_the_database_is_told() {
+        let status = |quarantines: u64, put_back: u64, unreadable: u64| {
+            serde_json::json!({
+                "quarantines": quarantines, "put_back": put_back, "unreadable": unreadable,
+                "store": { "state_dir": "/var/lib/fm-agent" },
+            })
+        };
+        assert_eq!(trouble(&status(0, 0, 0)), [""; 0]);
+        assert_eq!(trouble(&serde_json::json!({ "store": {} })), [""; 0], "an agent of before");
+        let lines = trouble(&status(1, 2, 3));
+        assert!(
+            lines[0].starts_with("1 damaged ")
+                && lines[0].contains("/var/lib/fm-agent/fm-agent.db.damaged-*")
+        );
+        assert!(lines[1].starts_with("2 times ") && lines[2].starts_with("3 rows "), "{lines:?}");
+    }
+
+    #[test]
+    fn what_is_not_there_to_be_looked_at_is_told() {
+        let status = |metrics: Option<&str>, audit: Option<&str>, lost: u64| {
+            serde_json::json!({
+                "metrics": { "listen": "127.0.0.1:9", "reason": metrics },
+                "audit": { "to": "/a", "reason": audit, "lost": lost },
+            })
+        };
+        assert_eq!(unseen(&status(None, None, 0)), [""; 0]);
+        assert_eq!(unseen(&serde_json::json!({})), [""; 0], "an agent of before");
+        let lines = unseen(&status(Some("in use"), Some("no such directory"), 7));
+        assert!(lines[0].contains("127.0.0.1:9") && lines[0].ends_with("in use"), "{lines:?}");
+        assert!(
+            lines[1].starts_with("7 audit lines ") && lines[2].ends_with("no such directory"),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The task that heals one domain: after the start, after each outage, and when somebody asks for it.
 //!
 //! Invariants:
-//! - Without a complete list nothing is healed.
+//! - Without a complete list nothing is healed. With nothing to compare no list is asked for, but whether the controller
+//!   answers is: nobody is told that an unreachable one was compared, and a node that never has an alarm knows soon
+//!   after its start whether its controller can be used.
 //! - What this node knows is read before the controller is asked: what is delivered in between is seen at
 //!   the controller, and what changes in between is passed over by the store.
 //! - What cannot be told is left alone: no alarm is raised or forgotten on a guess.
@@ -82,10 +84,13 @@ impl Healer {
                     attempt += 1;
                 }
                 Err(error) => {
-                    if let HealError::Controller(failure) = &error
-                        && failure.kind == FailureKind::Unavailable
-                    {
-                        self.controller.health.failed(&failure.reason);
+                    match &error {
+                        HealError::Controller(failure) if failure.kind == FailureKind::Unavailable => {
+                            self.controller.health.failed(&failure.reason);
+                        }
+                        // It answers; a question that fails does not make a controller unusable.
+                        HealError::Controller(_) => self.controller.health.succeeded(),
+                        HealError::Store(_) => {}
                     }
                     tracing::warn!(
                         domain = %self.domain, %error,
@@ -101,6 +106,9 @@ impl Healer {
     async fn heal(&self) -> Result<Healed, HealError> {
         let (held, cleared) = self.store.reader.healing(self.domain).await?;
         if held.is_empty() && cleared.is_empty() {
+            // There is nothing to compare, with a controller that answers.
+            self.controller.backend.probe().await?;
+            self.controller.health.succeeded();
             return Ok(Healed::default());
         }
         let keys = held.iter().map(|held| &held.key).chain(cleared.iter().map(|cleared| &cleared.key));

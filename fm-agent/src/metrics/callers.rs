@@ -8,7 +8,8 @@
 
 use prometheus::{IntCounter, IntCounterVec};
 
-use super::{Families, MetricsError};
+use super::MetricsError;
+use super::families::Families;
 
 /// What callers came to since it was asked for last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,6 +102,11 @@ impl Callers {
         for (counter, number) in self.series(state) {
             counter.inc_by(number);
         }
+    }
+
+    /// Lines that the audit log has lost.
+    pub(super) fn audit_lines_lost(&self) -> u64 {
+        self.audit.with_label_values(&["lost"]).get()
     }
 
     fn series(&self, state: &CallerState) -> [(IntCounter, u64); 13] {

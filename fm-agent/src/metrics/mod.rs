@@ -5,25 +5,30 @@
 //!   counters. [`describe`] lists them all, and the list in the documents is made from it.
 //! - Labels take their values from fixed sets (calls, error codes, domains, outcomes), never from callers'
 //!   texts: the number of series is bounded.
-//! - What happens is counted as it happens; what is so (waiting, up, bytes) is put in when it is asked for.
+//! - What happens is counted as it happens; what is so (waiting, up, bytes) is put in when it is asked for, and what
+//!   is not so any more is not shown: a gauge of a domain without its like in the configuration that holds is absent.
 //! - Counters only grow, whatever begins anew with a new configuration.
 //!
 //! It knows nothing of alarms, stores or controllers: they tell it.
 
 mod callers;
+mod families;
 mod process;
 mod serve;
+mod serving;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
+use families::{Carried, Families};
+
 pub use callers::{CallerState, SocketState};
-pub use serve::{Scraped, Server};
+pub use serve::Scraped;
+pub use serving::{Served, Serving};
 
 /// Why metrics cannot be made or written.
 pub type MetricsError = prometheus::Error;
@@ -41,7 +46,8 @@ const BATCH_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256
 pub struct DomainState {
     /// The domain's name.
     pub domain: &'static str,
-    /// Whether its controller can be used; `None` where the record is this node's own.
+    /// Whether its controller can be used; `None` while nobody has asked it yet, and where the record is this node's
+    /// own.
     pub up: Option<bool>,
     /// Requests that wait.
     pub waiting: u64,
@@ -75,12 +81,18 @@ pub struct StoreCounts {
     pub refused: u64,
     /// Damaged databases set aside.
     pub quarantines: u64,
+    /// Databases written anew because they were deleted or replaced.
+    pub put_back: u64,
 }
 
 /// Everything that is counted and measured.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    started: Instant,
+    served: Mutex<Served>,
+    /// Held while the figures are put in and read: those of one text belong together.
+    reading: Mutex<()>,
     requests: IntCounterVec,
     answers: HistogramVec,
     commits: Histogram,
@@ -100,6 +112,7 @@ pub struct Metrics {
     shed: Carried,
     refused: Carried,
     quarantines: Carried,
+    put_back: Carried,
     process: process::Process,
 }
 
@@ -114,6 +127,9 @@ impl Metrics {
             new.gauges("fm_agent_build_info", "Always 1; the label says which version runs.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
+            started: Instant::now(),
+            served: Mutex::default(),
+            reading: Mutex::default(),
             requests: new.counters(
                 "fm_agent_requests_total",
                 "Requests answered, by call and result: ok, or the error code's name.",
@@ -144,7 +160,7 @@ impl Metrics {
             callers: callers::Callers::new(&new)?,
             up: new.gauges(
                 "fm_agent_controller_up",
-                "1 when the domain's controller can be used, 0 when it is down; absent for a domain kept on this node.",
+                "1 when the domain's controller can be used, 0 when it is down; absent until it has been asked for the first time, and for a domain kept on this node.",
                 &["domain"],
             )?,
             recoveries: new.counters(
@@ -179,9 +195,28 @@ impl Metrics {
                 "fm_agent_quarantines_total",
                 "Damaged databases set aside; what could be read was kept.",
             )?,
+            put_back: new.carried(
+                "fm_agent_stores_put_back_total",
+                "Databases that were deleted or replaced under the agent and written anew from what it had open.",
+            )?,
             process: process::Process::new(&new)?,
             registry: new.0,
         })
+    }
+
+    /// How long the agent has run.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Where the figures can be read, and if not, why.
+    pub fn served(&self) -> Served {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on they can be read there, or not.
+    fn set_served(&self, served: Served) {
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = served;
     }
 
     /// A request was answered: `result` is `ok` or the name of an error code.
@@ -223,6 +258,11 @@ impl Metrics {
         self.callers.add(state);
     }
 
+    /// Lines that the audit log has lost, since the start.
+    pub fn audit_lines_lost(&self) -> u64 {
+        self.callers.audit_lines_lost()
+    }
+
     /// How often a domain's controller has come back since this was told last.
     pub fn recovered(&self, domain: &'static str, times: u64) {
         self.recoveries.with_label_values(&[domain]).inc_by(times);
@@ -233,13 +273,14 @@ impl Metrics {
         self.store_counts(counts).into_iter().for_each(|(carried, counted)| carried.carry(counted));
     }
 
-    fn store_counts(&self, counts: &StoreCounts) -> [(&Carried, u64); 4] {
-        let StoreCounts { folded, shed, refused, quarantines } = *counts;
+    fn store_counts(&self, counts: &StoreCounts) -> [(&Carried, u64); 5] {
+        let StoreCounts { folded, shed, refused, quarantines, put_back } = *counts;
         [
             (&self.folded, folded),
             (&self.shed, shed),
             (&self.refused, refused),
             (&self.quarantines, quarantines),
+            (&self.put_back, put_back),
         ]
     }
 
@@ -248,6 +289,11 @@ impl Metrics {
     /// # Errors
     /// None that a caller can mend: the text cannot be made.
     pub fn text(&self, domains: &[DomainState], store: StoreState) -> Result<String, MetricsError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.up.reset();
+        self.waiting.reset();
+        self.oldest.reset();
+        self.rejected.reset();
         for state in domains {
             let domain = &[state.domain];
             if let Some(up) = state.up {
@@ -314,77 +360,8 @@ pub fn describe() -> Result<Vec<Description>, MetricsError> {
         .collect())
 }
 
-/// A counter that another module keeps, one after the other, and this one shows.
-#[derive(Debug)]
-struct Carried {
-    counter: IntCounter,
-    /// What those before have counted.
-    before: AtomicU64,
-}
-
-impl Carried {
-    /// Brings it up to date.
-    fn show(&self, counted: u64) {
-        let now = self.before.load(Ordering::Relaxed) + counted;
-        self.counter.inc_by(now.saturating_sub(self.counter.get()));
-    }
-
-    /// What was counted until now stays; the next one begins anew.
-    fn carry(&self, counted: u64) {
-        self.before.fetch_add(counted, Ordering::Relaxed);
-    }
-}
-
 fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Makes families and puts them on the list.
-struct Families(Registry);
-
-impl Families {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, family: C) -> Result<C, MetricsError> {
-        self.0.register(Box::new(family.clone()))?;
-        Ok(family)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
-        self.add(IntCounter::new(name, help)?)
-    }
-
-    fn carried(&self, name: &str, help: &str) -> Result<Carried, MetricsError> {
-        Ok(Carried { counter: self.counter(name, help)?, before: AtomicU64::new(0) })
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
-        self.add(IntGauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, MetricsError> {
-        self.add(GaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, MetricsError> {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::unistd::{SysconfVar, sysconf};
 use prometheus::{Counter, Gauge, IntGauge};
 
-use super::{Families, MetricsError};
+use super::MetricsError;
+use super::families::Families;
 
 #[derive(Debug)]
 pub(super) struct Process {

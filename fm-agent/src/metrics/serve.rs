@@ -50,7 +50,7 @@ enum Socket {
 
 /// The socket on which the metrics are served.
 #[derive(Debug)]
-pub struct Server {
+pub(super) struct Server {
     socket: Socket,
 }
 
@@ -59,13 +59,14 @@ impl Server {
     ///
     /// # Errors
     /// An address that is in use or not to be had.
-    pub async fn bind(address: &MetricsAddress) -> io::Result<Self> {
+    pub(super) async fn bind(address: &MetricsAddress) -> io::Result<Self> {
         let socket = match address {
             MetricsAddress::Tcp(address) => {
+                let listener = TcpListener::bind(address).await?;
                 if !address.ip().is_loopback() {
                     tracing::warn!(%address, "the metrics can be read from other machines");
                 }
-                Socket::Tcp(TcpListener::bind(address).await?)
+                Socket::Tcp(listener)
             }
             MetricsAddress::Unix(path) => {
                 match std::fs::remove_file(path) {
@@ -81,16 +82,20 @@ impl Server {
         Ok(Self { socket })
     }
 
-    /// The TCP address in use; `None` for a Unix socket.
-    pub fn address(&self) -> Option<std::net::SocketAddr> {
-        match &self.socket {
-            Socket::Tcp(listener) => listener.local_addr().ok(),
-            Socket::Unix(..) => None,
-        }
+    /// The address in use.
+    pub(super) fn address(&self) -> io::Result<MetricsAddress> {
+        Ok(match &self.socket {
+            Socket::Tcp(listener) => MetricsAddress::Tcp(listener.local_addr()?),
+            Socket::Unix(_, path) => MetricsAddress::Unix(path.clone()),
+        })
     }
 
     /// Serves readers until `stop`.
-    pub async fn run(self, scrape: impl Fn() -> Scraped + Send + Sync + 'static, stop: CancellationToken) {
+    pub(super) async fn run(
+        self,
+        scrape: impl Fn() -> Scraped + Send + Sync + 'static,
+        stop: CancellationToken,
+    ) {
         let scrape: Arc<dyn Fn() -> Scraped + Send + Sync> = Arc::new(scrape);
         let (readers, places) = (TaskTracker::new(), Arc::new(Semaphore::new(READERS)));
         loop {

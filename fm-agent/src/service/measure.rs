@@ -7,6 +7,7 @@ use fm_common::Timestamp;
 
 use super::Service;
 use crate::backend::Link;
+use crate::backend::health::Condition;
 use crate::metrics::{CallerState, DomainState, SocketState, StoreCounts, StoreState};
 use crate::store::{Rank, Store, StoreError};
 
@@ -20,7 +21,11 @@ impl Service {
                 self.store.reader.count_waiting(*domain).await.map_err(|error| error.to_string())?;
             let up = match link {
                 Link::Standalone => None,
-                Link::Controller(controller) => Some(controller.health.down().is_none()),
+                Link::Controller(controller) => match controller.health.condition() {
+                    Condition::Unknown => None,
+                    Condition::Up => Some(true),
+                    Condition::Down { .. } => Some(false),
+                },
             };
             domains.push(DomainState {
                 domain: domain.name(),
@@ -36,7 +41,7 @@ impl Service {
 
     /// Adds to the metrics what the controllers, the access rules and the audit log have counted since the last
     /// time, and this of the sockets.
-    fn count(&self, sockets: SocketState) {
+    pub(super) fn count(&self, sockets: SocketState) {
         for (domain, controller) in self.controllers() {
             self.metrics.recovered(domain.name(), controller.health.take_recoveries());
         }
@@ -78,6 +83,7 @@ pub fn store_counts(store: &Store) -> StoreCounts {
         shed: Rank::ALL.iter().map(|rank| meter.shed_logs(*rank)).sum(),
         refused: meter.refused_at_limit() + meter.refused_disk_full(),
         quarantines: store.condition().quarantines(),
+        put_back: store.condition().put_back(),
     }
 }
 

@@ -1,16 +1,24 @@
 //! How the agent and its domains are, as a JSON object.
 //!
-//! Keys, all stable: `version`, `pid`, `uptime_s`, `durability`, `connections` (open ones), `quarantines` (databases
-//! or logs that were damaged and moved aside since the start), `unreadable` (rows that could not be read and were
-//! set aside since the start), `put_back` (databases that were deleted or replaced under the agent and written anew
-//! since the start), and `domains`, an array of objects with `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`, `unknown`; `up` for a record
-//! that is here), `reason` and `since` (when down), `waiting`, `oldest_waiting` (time or null),
-//! `rejected`, `compared` (what the last comparison with the controller came to, null before the first:
-//! see `admin`), `in_flight`, `per_second` (requests that left the queue, over the last minute), `delivered`
-//! (since the agent's start); these three are null for a record that is here. Times are UTC. `store` is an object
-//! with `state_dir`, `bytes` (of the database and its WAL), `max_bytes`, `free_bytes` (of its file system), `waiting`
-//! (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since it was opened:
-//! `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
+//! Keys, all stable: `version`, `pid`, `uptime_s` (of the agent's process), `durability`, `connections` (open ones),
+//! `quarantines` (databases or logs that were damaged and moved aside since the start), `unreadable` (rows that could
+//! not be read and were set aside since the start), `put_back` (databases that were deleted or replaced under the agent
+//! and written anew since the start), `metrics`, `audit`, `store`, and `domains`.
+//!
+//! `metrics` is an object with `listen` (`off`, or where they are to be served) and `reason` (why they are not, or
+//! null); `audit` one with `to` (`off`, `log`, or the file), `reason` (why the file could not be opened or written when
+//! that was tried last, or null) and `lost` (lines lost since the start).
+//!
+//! `domains` is an array of objects with `name`, `backend` (`standalone` or `controller`), `state` (`up`, `down`,
+//! `unknown` until the controller was asked for the first time; `up` for a record that is here), `reason` and `since`
+//! (when down), `waiting`, `oldest_waiting` (time or null), `rejected`, `compared` (what the last comparison with the
+//! controller came to, null before the first: see `admin`), `in_flight`, `per_second` (requests that left the queue,
+//! over the last minute), `delivered` (since the agent's start); these three are null for a record that is here. Times
+//! are UTC.
+//!
+//! `store` is an object with `state_dir`, `bytes` (of the database and its WAL), `max_bytes`, `free_bytes` (of its file
+//! system), `waiting` (requests of all domains), `max_requests`, `high_water` (a share), `disk_full`, and counts since
+//! it was opened: `folded`, `shed` (logs given up, by severity), `refused_at_limit`, `refused_disk_full`, `failed`.
 
 use serde_json::{Value, json};
 
@@ -20,6 +28,7 @@ use crate::backend::Link;
 use crate::backend::health::Condition;
 use crate::backend::resync::Healed;
 use crate::config::{Domain, Durability};
+use crate::metrics::{Served, SocketState};
 use crate::store::{Rank, StoreError};
 
 impl Service {
@@ -61,7 +70,7 @@ impl Service {
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
-            "uptime_s": self.started.elapsed().as_secs(),
+            "uptime_s": self.metrics.uptime().as_secs(),
             "durability": match self.durability {
                 Durability::Power => "power",
                 Durability::Process => "process",
@@ -70,10 +79,23 @@ impl Service {
             "put_back": self.store.condition().put_back(),
             "unreadable": self.store.condition().unreadable(),
             "connections": self.metrics.open_connections(),
+            "metrics": metrics(self.metrics.served()),
+            "audit": self.audit_status(),
             "domains": domains,
             "store": self.store_status()?,
         });
         Ok(status.to_string())
+    }
+
+    fn audit_status(&self) -> Value {
+        // What is lost is counted there, over all configurations.
+        self.count(SocketState::default());
+        let audit = &self.border.audit;
+        json!({
+            "to": audit.place(),
+            "reason": audit.trouble(),
+            "lost": self.metrics.audit_lines_lost(),
+        })
     }
 
     fn store_status(&self) -> Result<Value, StoreError> {
@@ -97,6 +119,15 @@ impl Service {
             "failed": meter.failed(),
         }))
     }
+}
+
+fn metrics(served: Served) -> Value {
+    let (listen, reason) = match served {
+        Served::Off => ("off".to_owned(), None),
+        Served::At(address) => (address.to_string(), None),
+        Served::Not(address, reason) => (address.to_string(), Some(reason)),
+    };
+    json!({ "listen": listen, "reason": reason })
 }
 
 fn compared(last: Option<Result<Healed, String>>) -> Value {

@@ -76,6 +76,8 @@ pub use writer::Writer;
 
 /// The database in the state directory.
 pub(crate) const DATABASE: &str = "fm-agent.db";
+/// What the names of databases that were moved aside begin with.
+pub(crate) const DAMAGED: &str = "fm-agent.db.damaged-";
 /// The file in the state directory that its agent has locked, with its process id.
 pub(crate) const LOCK: &str = "fm-agent.lock";
 

@@ -1,14 +1,22 @@
 //! The configuration: whether it can be used, who can read its secrets, what is set elsewhere.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
 
 use super::finding::Findings;
 use crate::config::{
     Config, ConfigError, DEFAULT_PATH, ENVIRONMENT_PREFIX, FmRestApiConfig, KeystoneConfig, Proof,
     SecretSource,
 };
+
+/// Where the service manager shows services their credentials.
+const CREDENTIALS: &str = "/run/credentials";
+/// Where the packages' unit takes them from.
+const CREDENTIAL_SOURCE: &str = "/etc/fm/credentials";
 
 /// Tells whether the configuration can be used.
 pub(super) fn loaded(
@@ -104,11 +112,40 @@ fn account_files(keystone: &KeystoneConfig) -> Option<PathBuf> {
     }
 }
 
+/// Where the service manager takes a credential of the packages' unit from; `None` for any other file.
+fn credential_source(path: &Path) -> Option<PathBuf> {
+    path.strip_prefix(CREDENTIALS).ok()?;
+    let name = path.file_name()?.to_str()?;
+    Some(Path::new(CREDENTIAL_SOURCE).join(name.strip_prefix("fm-agent_").unwrap_or(name)))
+}
+
+/// A credential that is not there: the service manager makes it when it starts the service, from its source.
+fn credential(path: &Path, source: &Path, what: &str, findings: &mut Findings) {
+    let (shown, from) = (path.display().to_string(), source.display());
+    let runs = path.parent().is_some_and(Path::exists);
+    if source.exists() && !runs {
+        let found = format!("is made of {from} when the service starts, and it does not run");
+        return findings.skip("secrets", &shown, &found);
+    }
+    let found =
+        format!("{what} is not there: it is copied when the service starts, from what LoadCredential= names");
+    let advice = format!(
+        "Put the secret where LoadCredential= takes it from, in the packages {from}, then systemctl restart fm-agent."
+    );
+    findings.fail("secrets", &shown, &found, &advice);
+}
+
 fn secret(path: &Path, what: &str, findings: &mut Findings) {
     let shown = path.display().to_string();
     let mode = match fs::metadata(path) {
         Ok(data) => data.permissions().mode() & 0o777,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return findings.skip("secrets", &shown, &format!("is not for {}: run fmctl as root", geteuid()));
+        }
         Err(error) => {
+            if let Some(source) = credential_source(path) {
+                return credential(path, &source, what, findings);
+            }
             let advice = "Without it the account cannot prove itself. Put it there, readable for the agent.";
             return findings.fail("secrets", &shown, &format!("{what} cannot be looked at: {error}"), advice);
         }

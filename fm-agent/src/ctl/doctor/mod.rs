@@ -5,11 +5,13 @@
 //! - It reads the configuration that the agent reads and goes to controllers with the agent's own code.
 //! - No secret is printed. A credential is offered to Keystone once.
 
+mod audit;
 mod certificate;
 mod clock;
 mod configuration;
 mod controller;
 mod finding;
+mod permissions;
 mod process;
 mod reach;
 mod socket;
@@ -55,6 +57,9 @@ pub(super) fn run(agent: &Agent, common: &Common, options: &Options, out: &mut O
     if let (Some(config), Some(places)) = (&config, &places) {
         let min_free = options.min_free_mib.saturating_mul(1024 * 1024);
         state::check(&places.state_dir, config.agent.durability, min_free, process.as_ref(), &mut findings);
+        state::set_aside(&places.state_dir, status.as_ref(), &mut findings);
+        audit::check(&config.audit.to, &places.state_dir, process.as_ref(), &mut findings);
+        permissions::check(config, places, &mut findings);
         process::limits(process.as_ref(), config.agent.max_connections.get(), &mut findings);
     }
     if let Some(config) = config.filter(|_| !options.offline) {

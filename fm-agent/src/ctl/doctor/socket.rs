@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use serde_json::Value;
 
 use super::super::args::Common;
+use super::super::door::{described, who_may};
 use super::super::{Agent, text};
 use super::finding::Findings;
 use crate::agent::Places;
@@ -99,10 +100,13 @@ fn file(path: &Path, findings: &mut Findings) -> bool {
             return false;
         }
         Err(error) => {
-            let mode = data.permissions().mode() & 0o777;
-            let found =
-                format!("cannot be connected to (mode {mode:03o}, owner uid {}): {error}", data.uid());
-            fail(&found, "Be its owner or root; an agent that root runs has it for everybody.");
+            let found = format!("cannot be connected to ({}): {error}", described(&data));
+            let advice = format!(
+                "Run this {}. Or open it: where systemd makes the socket, by SocketMode= and SocketGroup= of \
+                 fm-agent.socket (systemctl edit), else by agent.socket_mode and agent.socket_group.",
+                who_may(&data)
+            );
+            fail(&found, &advice);
             return false;
         }
     }

@@ -1,5 +1,6 @@
 //! The agent's state: its directory, its disk, its database.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,6 +10,7 @@ use nix::errno::Errno;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access, geteuid};
+use serde_json::Value;
 
 use super::super::status::bytes_of;
 use super::finding::Findings;
@@ -219,6 +221,52 @@ fn database(directory: &Path, findings: &mut Findings) {
             findings.skip("database", &shown, &found);
         }
     }
+}
+
+/// Databases that were damaged or replaced, and rows that could not be read: on the disk still, or counted by the
+/// agent that runs.
+pub(super) fn set_aside(directory: &Path, status: Option<&Value>, findings: &mut Findings) {
+    const CHECK: &str = "set-aside";
+    let shown = directory.join(format!("{}*", store::DAMAGED)).display().to_string();
+    let count = |key: &str| status.and_then(|status| status[key].as_u64()).unwrap_or(0);
+    let mut found = Vec::new();
+    match damaged_files(directory) {
+        Ok(0) => {}
+        Ok(files) => found.push(format!("{files} damaged databases are kept")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if status.is_none() => {
+            return findings.skip(CHECK, &shown, &format!("cannot be looked for: {error}"));
+        }
+        Err(_) => {}
+    }
+    for (key, meaning) in [
+        ("quarantines", "set aside since the agent's start"),
+        ("put_back", "deleted or replaced under the agent and written anew"),
+        ("unreadable", "rows could not be read and were set aside: fmctl rejected list"),
+    ] {
+        if count(key) > 0 {
+            found.push(format!("{} {meaning}", count(key)));
+        }
+    }
+    if found.is_empty() {
+        return findings.ok(CHECK, &shown, "no database was damaged");
+    }
+    let advice = "A damaged database was set aside, and what could be read of it goes on. Look for a failing disk (the \
+                  kernel's log) and at what the agent's log says was lost; then delete the files.";
+    findings.warn(CHECK, &shown, &found.join("; "), advice);
+}
+
+/// How many there are; a database and the log beside it are one.
+fn damaged_files(directory: &Path) -> io::Result<usize> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(store::DAMAGED) {
+            let name = name.strip_suffix("-wal").or_else(|| name.strip_suffix("-shm")).unwrap_or(&name);
+            names.insert(name.to_owned());
+        }
+    }
+    Ok(names.len())
 }
 
 fn damaged(shown: &str, what: &str, findings: &mut Findings) {

@@ -12,11 +12,22 @@ shutdown_grace_ms = {{ .shutdownGraceMs | int64 }}
 max_connections = {{ .maxConnections | int64 }}
 max_rejected = {{ .maxRejected | int64 }}
 rejected_days = {{ .rejectedDays | int64 }}
+max_bytes = {{ .maxBytes | int64 }}
+max_requests = {{ .maxRequests | int64 }}
+high_water = {{ .highWater | float64 | toJson }}
 
 [limits]
 buffered_bytes = {{ .bufferedBytes | int64 }}
 buffered_bytes_per_user = {{ div (.bufferedBytes | int64) 2 }}
 {{- end }}
+
+[access]
+{{- range $key := list "read" "write" "admin" }}
+{{ $key }} = {{ index $.Values.access $key | toJson }}
+{{- end }}
+
+[audit]
+to = {{ .Values.audit.to | toJson }}
 {{- if .Values.metrics.enabled }}
 
 {{ include "fm-agent.config.metrics" . }}
