@@ -85,7 +85,7 @@ async fn an_alarm_that_differs_under_the_uuid_just_sent_is_looked_at_again() {
     let mut worse = read.clone();
     worse.alarm.severity = Severity::Critical;
     // It is said not to stand, as before somebody else has raised it.
-    worse.absent_until = Some(std::time::Instant::now() + std::time::Duration::from_secs(60));
+    worse.absent_until = Some(std::time::Instant::now() + std::time::Duration::from_mins(1));
     let failure = bench.raise(&worse).await.unwrap_err();
     assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Retry, true), "{failure}");
     bench.raise(&Raise { absent_until: None, in_doubt: true, ..worse }).await.unwrap();
