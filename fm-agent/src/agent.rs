@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::audit::Audit;
-use crate::backend::Link;
+use crate::backend::{Link, Refusals};
 use crate::caller::Door;
 use crate::config::{AccessConfig, AgentConfig, Config, Domain};
 use crate::delivery::{Healer, Worker};
@@ -130,7 +130,7 @@ pub async fn run(
     let mut lasting = Lasting::new()?;
     let mut sockets = Sockets::new(handed);
     let mut again = Again::new(read_again)?;
-    let mut setup = Setup::new(config, None).await?;
+    let mut setup = Setup::new(config, None, &lasting.refusals).await?;
     let mut before: Option<Setup> = None;
     loop {
         let mut is_ready = false;
@@ -160,10 +160,10 @@ struct Setup {
 
 impl Setup {
     /// From a configuration that comes after `present`, if one does.
-    async fn new(config: Config, present: Option<&Self>) -> anyhow::Result<Self> {
+    async fn new(config: Config, present: Option<&Self>, refusals: &Refusals) -> anyhow::Result<Self> {
         let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let places = Places::new(&config.agent, geteuid().is_root(), variable)?;
-        let links = links(&config)?;
+        let links = links(&config, refusals)?;
         Self::with(config, places, links, present).await
     }
 
@@ -202,11 +202,11 @@ impl Again {
 
     /// Waits for a new configuration that is good. Whatever it is, names in the access table are looked up again, and
     /// the audit file is opened anew unless another takes its place.
-    async fn next(&mut self, present: &Setup) -> Box<Setup> {
+    async fn next(&mut self, present: &Setup, refusals: &Refusals) -> Box<Setup> {
         while self.hangups.recv().await.is_some() {
             tracing::info!("SIGHUP: the configuration is read anew");
             present.access.reload().await;
-            let next = self.read(present).await;
+            let next = self.read(present, refusals).await;
             // One that goes with its configuration is not tried once more.
             if next.as_ref().map_or(true, |next| Arc::ptr_eq(&next.audit, &present.audit)) {
                 present.audit.reopen();
@@ -221,8 +221,8 @@ impl Again {
         std::future::pending().await
     }
 
-    async fn read(&self, present: &Setup) -> anyhow::Result<Setup> {
-        let next = Setup::new((self.read)()?, Some(present)).await?;
+    async fn read(&self, present: &Setup, refusals: &Refusals) -> anyhow::Result<Setup> {
+        let next = Setup::new((self.read)()?, Some(present), refusals).await?;
         ensure!(
             next.places == present.places,
             "agent.socket, agent.admin_socket and agent.state_dir change with a restart only"
@@ -298,7 +298,7 @@ async fn serve(
 
     let mut ended = tokio::select! {
         () = ending.stop.cancelled() => Ok(End::Stopped),
-        next = again.next(setup) => Ok(End::Again(next)),
+        next = again.next(setup, &lasting.refusals) => Ok(End::Again(next)),
         () = parts.ended() => Err(anyhow!(PART_ENDED)),
         () = store.writer.ended() => Err(anyhow!(PART_ENDED)),
     };
@@ -416,12 +416,13 @@ fn store_options(
     }
 }
 
-fn links(config: &Config) -> anyhow::Result<BTreeMap<Domain, Link>> {
+fn links(config: &Config, refusals: &Refusals) -> anyhow::Result<BTreeMap<Domain, Link>> {
     config
         .domains()
         .into_iter()
         .map(|(domain, domain_config)| {
-            let link = Link::new(domain, domain_config).with_context(|| format!("domain {domain}"))?;
+            let link =
+                Link::new(domain, domain_config, refusals).with_context(|| format!("domain {domain}"))?;
             Ok((domain, link))
         })
         .collect()

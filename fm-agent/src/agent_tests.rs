@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fm_common::client::{Client, Options};
-use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, AlarmType, ErrorCode, ProbableCause, Severity};
 use tokio::task::{self, JoinHandle};
 use tokio::time;
@@ -15,7 +14,7 @@ use super::*;
 
 use crate::backend::health::Health;
 use crate::backend::{
-    Absent, Answer, Backend, Clear, Controller, Delivered, Failure, Log, Memory, Query, Raise,
+    Absent, Answer, Backend, Clear, ClearAll, Controller, Delivered, Failure, Log, Memory, Query, Raise,
 };
 
 fn places(config: &AgentConfig, is_root: bool, variables: &[(&str, &str)]) -> anyhow::Result<Places> {
@@ -98,7 +97,7 @@ impl Backend for Faulty {
         unreachable!("no test clears")
     }
 
-    fn clear_all<'a>(&'a self, _: &'a str, _: EntityMatch) -> Answer<'a, Delivered> {
+    fn clear_all<'a>(&'a self, _: &'a ClearAll) -> Answer<'a, Delivered> {
         unreachable!("no test clears")
     }
 

@@ -1,4 +1,5 @@
-//! What outlives a configuration: the store, callers' connections and their shares, the figures.
+//! What outlives a configuration: the store, callers' connections and their shares, what Keystone has refused, the
+//! figures.
 //!
 //! Invariants:
 //! - One store is open at a time. It stays open as long as the configurations ask for it as it is; else it is closed
@@ -13,6 +14,7 @@ use anyhow::Context;
 use nix::unistd::geteuid;
 use tokio::time::timeout;
 
+use crate::backend::Refusals;
 use crate::config::Config;
 use crate::listener::{Connections, ListenerCounters, Shares};
 use crate::metrics::Metrics;
@@ -28,6 +30,7 @@ pub(crate) struct Lasting {
     pub(crate) connections: Connections,
     pub(crate) passing: Arc<Passing>,
     pub(crate) counters: Arc<ListenerCounters>,
+    pub(crate) refusals: Refusals,
     shares: Option<Arc<Shares>>,
     store: Option<(StoreOptions, Arc<Store>)>,
 }
@@ -42,6 +45,7 @@ impl Lasting {
             connections: Connections::default(),
             passing: Arc::default(),
             counters: Arc::default(),
+            refusals: Refusals::default(),
             shares: None,
             store: None,
         })

@@ -4,15 +4,17 @@
 //! - A socket whose file does not change stays open while a new configuration is taken: callers wait in it.
 //! - What the service manager opened is used as it is and never removed; what the agent made is removed when
 //!   the agent closes it.
+//! - A key that says something else of a socket than the service manager made of it is told in the log.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 
 use anyhow::{Context, ensure};
 
 use crate::agent::Places;
 use crate::caller::Door;
-use crate::config::Config;
+use crate::config::{AgentConfig, Config, SocketMode};
 use crate::listener::{SocketFile, bind};
 use crate::systemd::Handed;
 
@@ -70,7 +72,10 @@ impl Sockets {
                     Some(listener) => (listener, false),
                     None => (bind(&file)?, true),
                 };
-                self.open.push(Open { door, file, listener, is_own });
+                self.open.push(Open { door, file: file.clone(), listener, is_own });
+            }
+            if self.open.iter().any(|open| open.door == door && !open.is_own) {
+                tell_ignored(door, &file, agent)?;
             }
         }
         for path in self.handed.left() {
@@ -87,6 +92,53 @@ impl Sockets {
     pub(crate) fn close(&mut self) {
         self.open.drain(..).for_each(close);
     }
+}
+
+/// Warns of the keys that a socket of the service manager's does not follow.
+fn tell_ignored(door: Door, file: &SocketFile, agent: &AgentConfig) -> anyhow::Result<()> {
+    let keys = ignored(door, file, agent)
+        .with_context(|| format!("cannot look at the service manager's socket {}", file.path.display()))?;
+    if !keys.is_empty() {
+        let unit = match door {
+            Door::Main => "fm-agent.socket",
+            Door::Admin => "fm-agent-admin.socket",
+        };
+        tracing::warn!(
+            keys = keys.join(", "),
+            socket = %file.path.display(),
+            "the service manager made this socket, with other permissions than these keys say, which change \
+             nothing: set SocketMode=, SocketUser= and SocketGroup= in its unit (systemctl edit {unit})"
+        );
+    }
+    Ok(())
+}
+
+/// The keys that want another file than there is.
+fn ignored(door: Door, file: &SocketFile, agent: &AgentConfig) -> std::io::Result<Vec<&'static str>> {
+    let found = fs::symlink_metadata(&file.path)?;
+    let other_mode = file.mode.bits() != found.mode() & 0o777;
+    let other_owner = file.owner.is_some_and(|owner| owner != found.uid());
+    let other_group = file.group.is_some_and(|group| group != found.gid());
+    let keys = match door {
+        Door::Main => [
+            ("agent.socket_mode", agent.socket_mode.is_some() && other_mode),
+            ("agent.socket_owner", other_owner),
+            ("agent.socket_group", other_group),
+        ],
+        Door::Admin => {
+            let for_all = SocketMode::EVERYBODY.bits();
+            let is_shut = found.mode() & for_all != for_all;
+            let by_table = (agent.admin_socket_group.is_none() && other_group)
+                || (agent.admin_socket_mode.is_none() && file.mode == SocketMode::EVERYBODY);
+            [
+                ("agent.admin_socket_mode", agent.admin_socket_mode.is_some() && other_mode),
+                ("agent.admin_socket_group", agent.admin_socket_group.is_some() && other_group),
+                // Without a key of its own, it is this one that says who is to come in.
+                ("access.admin", is_shut && by_table),
+            ]
+        }
+    };
+    Ok(keys.into_iter().filter_map(|(key, is_ignored)| is_ignored.then_some(key)).collect())
 }
 
 fn close(open: Open) {

@@ -9,6 +9,7 @@ use fm_rest_sim::Fault;
 use nix::unistd::{getegid, geteuid};
 use serde_json::{Value, json};
 
+use crate::preload;
 use crate::support::{ALARM_ID, Node, alarm, caller, code, controller, domain, key, wait_for};
 
 /// Why a call was refused.
@@ -93,6 +94,27 @@ fn the_sockets_are_as_they_are_configured() {
     node.terminate();
     assert!(node.wait_end().success());
     assert!(!node.directory().join("admin.sock").exists(), "both go with the agent");
+}
+
+/// The filter of system calls of a service may hold these calls back.
+#[test]
+fn a_socket_that_is_nobody_elses_is_not_given_away() {
+    let library = preload::compiled("agent/no_chown.c", "libnochown.so", &[]);
+    let mut node = Node::prepare("socket_mode = '0660'\nadmin_socket_mode = '0600'\n");
+    let mut command = node.command();
+    node.run_command(command.env("LD_PRELOAD", &library));
+    let found = fs::metadata(node.socket()).unwrap();
+    assert_eq!((found.mode() & 0o777, found.uid()), (0o660, geteuid().as_raw()));
+    node.terminate();
+    assert!(node.wait_end().success());
+    // One that is to be given away says what it needs, and nobody finds it unfinished.
+    node.configure(&format!("socket_group = '{}'\n", getegid().as_raw()));
+    let ended = node.command().env("LD_PRELOAD", &library).status().unwrap();
+    assert_eq!(ended.code(), Some(1));
+    for part in ["a.sock", "not permitted", "a group that the agent's user is in", "usermod"] {
+        assert!(node.log().contains(part), "{part}: {}", node.log());
+    }
+    assert!(!node.socket().exists());
 }
 
 #[test]

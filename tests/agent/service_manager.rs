@@ -1,6 +1,7 @@
 //! The service manager's side: sockets that it opened, what it is told, a configuration taken anew.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -97,6 +98,57 @@ fn a_call_before_the_agent_is_there_waits_in_the_service_managers_socket() {
     assert!(Command::new("kill").arg(manager.id().to_string()).status().unwrap().success());
     assert!(manager.wait().unwrap().success(), "{}", node.log());
     assert!(node.socket().exists(), "the service manager's socket stays");
+}
+
+/// What an agent says of the keys that do not fit the service manager's sockets, which have these permissions.
+fn told_of_keys(permissions: u32, config: &str) -> Vec<String> {
+    let node = Node::prepare(config);
+    let mut manager = activated(&node);
+    let admin = node.socket().with_file_name("admin.sock");
+    wait_for("the sockets", || admin.exists());
+    for socket in [node.socket(), admin] {
+        fs::set_permissions(socket, fs::Permissions::from_mode(permissions)).unwrap();
+    }
+    node.client.ping().unwrap();
+    assert!(Command::new("kill").arg(manager.id().to_string()).status().unwrap().success());
+    assert!(manager.wait().unwrap().success(), "{}", node.log());
+    let log = node.log();
+    log.lines()
+        .filter(|line| line.contains("the service manager made this socket"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn keys_that_the_service_managers_sockets_do_not_follow_are_told() {
+    let elsewhere = nix::unistd::getegid().as_raw() + 1;
+    let every_key = format!(
+        "socket_mode = '0660'\nsocket_owner = '{elsewhere}'\nsocket_group = '{elsewhere}'\n\
+         admin_socket_mode = '0600'\nadmin_socket_group = '{elsewhere}'\n"
+    );
+    let told = told_of_keys(0o666, &every_key);
+    assert_eq!(told.len(), 2, "once for each socket: {told:#?}");
+    for part in [
+        "agent.socket_mode, agent.socket_owner, agent.socket_group",
+        "a.sock",
+        "systemctl edit fm-agent.socket",
+    ] {
+        assert!(told[0].contains(part), "{part}: {}", told[0]);
+    }
+    for part in ["agent.admin_socket_mode, agent.admin_socket_group", "SocketGroup=", "fm-agent-admin.socket"]
+    {
+        assert!(told[1].contains(part), "{part}: {}", told[1]);
+    }
+    // Who is to administer by the table cannot open the socket.
+    for admins in [format!("['root', 'gid:{elsewhere}']"), "['uid:5', 'gid:6']".to_owned()] {
+        let told = told_of_keys(0o660, &format!("[access]\nadmin = {admins}\n"));
+        assert!(told.len() == 1 && told[0].contains("access.admin"), "{told:#?}");
+    }
+    // What is as the keys want it is nothing to be told, nor is what no key speaks of.
+    let as_it_is = format!("admin_socket_mode = '0660'\nsocket_group = '{}'\n", elsewhere - 1);
+    assert_eq!(told_of_keys(0o660, &as_it_is), Vec::<String>::new());
+    assert_eq!(told_of_keys(0o600, ""), Vec::<String>::new());
+    assert_eq!(told_of_keys(0o666, "[access]\nadmin = ['uid:5', 'gid:6']\n"), Vec::<String>::new());
 }
 
 #[test]

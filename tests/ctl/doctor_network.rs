@@ -1,7 +1,7 @@
 //! What `fmctl doctor` finds on the way to controllers: names, ports, certificates, accounts, services, clocks.
 
 use fm_manager_sim::{ManagerConfig, ManagerSim};
-use fm_rest_sim::{Fault, FaultKind, Sim, SimConfig, User};
+use fm_rest_sim::{Fault, FaultKind, Service, Sim, SimConfig, User};
 
 use crate::doctor::{Findings, close, configuration};
 use crate::servers::{Server, dead_port};
@@ -112,6 +112,15 @@ fn a_password_that_keystone_refuses() {
     let findings = Findings::of(&node, &[]);
     findings.fails("keystone", "(401)");
     assert!(!findings.ran.out.contains("canary-password"), "a secret is shown");
+}
+
+#[test]
+fn a_refused_password_of_two_domains_is_offered_once() {
+    let sim = controller();
+    let node = Node::prepare(&(domain("platform", &sim, "wrong") + &domain("openstack", &sim, "wrong")));
+    assert_eq!(Findings::of(&node, &[]).level("keystone").0, "fail");
+    let tokens = sim.requests_to(Service::Keystone).into_iter().filter(|request| request.method == "POST");
+    assert_eq!(tokens.count(), 1);
 }
 
 #[test]

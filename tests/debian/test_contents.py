@@ -117,6 +117,20 @@ def test_the_user_is_there_before_the_service_is_started() -> None:
     assert steps == sorted(steps)
 
 
+def invoked(script: str) -> list[tuple[str, set[str]]]:
+    """What a script of the package has systemd do: the verb and the units."""
+    text = run(["dpkg-deb", "--info", str(AGENT), script]).stdout
+    return [(verb, set(re.findall(r"'([^']+)'", units))) for verb, units in re.findall(r"deb-systemd-invoke (\S+) (.*)>", text)]
+
+
+def test_sockets_stay_over_an_upgrade_and_go_first_with_the_package() -> None:
+    sockets, service = {"fm-agent.socket", "fm-agent-admin.socket"}, {"fm-agent.service"}
+    # `$_dh_action` is a restart in an upgrade; a start changes nothing about a socket that is there.
+    assert invoked("postinst") == [("$_dh_action", service), ("start", sockets)]
+    # A socket that is left would have the next caller start the agent again.
+    assert invoked("prerm") == [("stop", sockets), ("stop", service)]
+
+
 def test_nothing_of_the_tests_is_shipped(tmp_path: Path) -> None:
     run(["dpkg-deb", "--extract", str(AGENT), str(tmp_path)])
     # What the feature fail-points brings into a program; its source would tell if it were called otherwise.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fm_agent::backend::Link;
+use fm_agent::backend::{Link, Refusals};
 use fm_agent::config::{Domain, DomainConfig, Durability};
 use fm_agent::delivery::Worker;
 use fm_agent::metrics::Metrics;
@@ -152,7 +152,7 @@ async fn deliver(sim: &Sim, alarms: &[Alarm], max_in_flight: usize) -> Duration 
         sim.keystone_url()
     ))
     .unwrap();
-    let Link::Controller(controller) = Link::new(DOMAIN, &config).unwrap() else {
+    let Link::Controller(controller) = Link::new(DOMAIN, &config, &Refusals::default()).unwrap() else {
         unreachable!("configured")
     };
     controller.backend.probe().await.unwrap();

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Query, Raise};
+use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Query, Raise, Refusals};
 use fm_agent::config::{Domain, DomainConfig};
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, AlarmType, ProbableCause, Severity, Timestamp};
@@ -245,7 +245,7 @@ impl Bench {
 /// The backend of a domain's configuration.
 pub(crate) fn from_toml(config: &str) -> Arc<dyn Backend> {
     let config: DomainConfig = toml::from_str(config).unwrap();
-    match Link::new(Domain::Platform, &config).unwrap() {
+    match Link::new(Domain::Platform, &config, &Refusals::default()).unwrap() {
         Link::Controller(controller) => controller.backend,
         Link::Standalone => panic!("no controller is configured"),
     }

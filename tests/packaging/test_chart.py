@@ -150,6 +150,7 @@ def test_defaults_are_all_in_the_schema_and_the_schema_is_sound() -> None:
         ("socket.hostPath", "run/fm"),
         ("routes", [{"domain": "platform"}]),
         ("routes", [{"alarmId": "1.1", "domain": "both"}]),
+        ("routes", [{"entityInstanceId": "host=compute-*.storage*", "domain": "platform"}]),
         ("metrics.port", 80),
         ("updateStrategy.maxUnavailable", 0),
         ("user", 0),

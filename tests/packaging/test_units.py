@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import helm
@@ -98,6 +99,51 @@ def test_the_places_of_the_units_are_the_agents() -> None:
             assert (helm.ROOT / "docs" / document).is_file(), f"{file} names {document}"
 
 
+def test_nothing_is_given_up_for_good() -> None:
+    service = Unit(SYSTEMD / "fm-agent.service")
+    # With a limit, a state directory that is mounted ten seconds late leaves service and sockets failed until somebody comes.
+    for name in ("fm-agent.service", "fm-agent.socket", "fm-agent-admin.socket"):
+        assert Unit(SYSTEMD / name).one("Unit", "StartLimitIntervalSec") == "0", name
+    # Callers who wait while the agent cannot start trigger the sockets again and again.
+    for name in ("fm-agent.socket", "fm-agent-admin.socket"):
+        assert Unit(SYSTEMD / name).one("Socket", "TriggerLimitIntervalSec") == "0", name
+    # Without limits it is this pause that keeps them from starting the agent all the time: it holds as long as systemd is
+    # going to start the service itself, whatever it ended with.
+    assert service.one("Service", "Restart") == "always"
+    assert int(service.one("Service", "RestartSec")) >= 1
+    assert service.all("Service", "RestartPreventExitStatus") == []
+    # Where it is not, there is another.
+    assert re.search(r'\[ "\$SERVICE_RESULT" = success \] \|\| exec sleep [1-9]', Unit(PMON / "pmon.conf").one("Service", "ExecStopPost"))
+
+
+def test_files_may_be_given_to_groups_and_to_nobody_else() -> None:
+    service = Unit(SYSTEMD / "fm-agent.service")
+    # agent.socket_group needs the call; without capabilities the system grants it for groups of the agent's own only.
+    assert service.all("Service", "SystemCallFilter")[-1] == "@chown"
+    assert service.one("Service", "CapabilityBoundingSet") == service.one("Service", "AmbientCapabilities") == ""
+
+
+#: The units that have to end so that no caller starts the agent again.
+ALL_UNITS = {"fm-agent.socket", "fm-agent-admin.socket", "fm-agent.service"}
+
+
+def half_stopped(text: str) -> list[str]:
+    """The commands in a text that stop the service and leave a socket that starts it again."""
+    commands = re.findall(r"systemctl (?:--now )?(?:stop|disable|mask)(?: --now)?((?: [\w.-]+)+)", text)
+    names = [{name if "." in name else f"{name}.service" for name in command.split()} for command in commands]
+    return [" ".join(sorted(units)) for units in names if "fm-agent.service" in units and not units >= ALL_UNITS]
+
+
+def test_who_is_told_to_stop_the_agent_is_told_to_stop_its_sockets() -> None:
+    files = [*sorted((helm.ROOT / "docs").glob("*.md")), helm.ROOT / "README.md", PMON / "fm-agent.init"]
+    texts = {file: re.sub(r"\s+", " ", file.read_text().replace('"$unit"', "fm-agent.service")) for file in files}
+    assert {file: half_stopped(text) for file, text in texts.items() if half_stopped(text)} == {}
+    stops = f"systemctl stop {' '.join(sorted(ALL_UNITS, reverse=True))}"
+    assert sum("fm-agent-admin.socket" in text for text in texts.values()) >= 3, stops
+    assert half_stopped("first `systemctl stop fm-agent`, then") == ["fm-agent.service"]
+    assert half_stopped("systemctl disable --now fm-agent.socket fm-agent.service") != []
+
+
 def test_a_stop_is_given_longer_than_it_takes() -> None:
     operator = (helm.ROOT / "docs/operator.md").read_text()
     grace = re.search(r"^shutdown_grace_ms = (\d+)", operator, re.M)
@@ -116,6 +162,46 @@ def test_the_agent_takes_each_configuration(tmp_path: Path) -> None:
         copy.write_text(text)
         done = subprocess.run([PROGRAM, "--check-config", "--config", copy], capture_output=True, text=True, check=False, env={})
         assert (done.returncode, done.stderr) == (0, ""), file
+
+
+def serving(tmp_path: Path, example: str) -> subprocess.Popen[bytes]:
+    """An agent of an example of the package, with its places below a directory; as another user where this one is root."""
+    text = re.sub(r'"(unix:)?/(run|var|etc)/', rf'"\1{tmp_path}/\2/', (PACKAGING / "examples" / example).read_text())
+    text = re.sub(r'"(?:0\.0\.0\.0:\d+|on)"', '"127.0.0.1:0"', text)
+    for secret in re.findall(r'_file = "([^"]+)"', text):
+        Path(secret).parent.mkdir(parents=True, exist_ok=True)
+        Path(secret).write_text("canary-5d20\n")
+    file = tmp_path / "fm-agent.toml"
+    file.write_text(text)
+    # Where a user who is not root may go and read.
+    places = [tmp_path, *tmp_path.rglob("*"), *(parent for parent in tmp_path.parents if parent.owner() == tmp_path.owner())]
+    for place in places:
+        if place != Path("/"):
+            place.chmod(place.stat().st_mode | (0o777 if place == tmp_path else 0o055))
+    program = shutil.copy(PROGRAM, tmp_path / "fm-agent")
+    user = {"user": 65532, "group": 65532, "extra_groups": []} if os.geteuid() == 0 else {}
+    environment = {"FM_AGENT_SOCKET": str(tmp_path / "run/fm/fm-agent.sock"), "HOME": str(tmp_path)}
+    return subprocess.Popen([program, "--config", file], env=environment, stderr=(tmp_path / "log").open("wb"), **user)
+
+
+@pytest.mark.parametrize(("example", "socket"), [("pod.toml", "fm-agent.sock"), ("compute.toml", "metrics.sock")])
+def test_the_sockets_of_the_examples_are_there_for_whom_they_say(tmp_path: Path, example: str, socket: str) -> None:
+    agent = serving(tmp_path, example)
+    try:
+        path = tmp_path / "run/fm" / socket
+        deadline = time.monotonic() + PATIENCE_S
+        while not path.exists():
+            assert agent.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        if example == "pod.toml":
+            # Callers of a container that mounts the directory are other users.
+            assert path.stat().st_mode & 0o006 == 0o006, oct(path.stat().st_mode)
+        else:
+            done = run("curl", "--silent", "--fail", "--unix-socket", path, "http://node/metrics")
+            assert "fm_agent_" in done.stdout, done
+    finally:
+        agent.terminate()
+        assert agent.wait(PATIENCE_S) == 0
 
 
 def test_what_is_commented_out_can_be_used(tmp_path: Path) -> None:
@@ -160,8 +246,9 @@ def test_the_init_script_speaks_lsb(tmp_path: Path) -> None:
     assert header is not None
     keys = set(re.findall(r"^# ([A-Z][\w-]+):", header[1], re.M))
     assert keys >= {"Provides", "Required-Start", "Required-Stop", "Default-Start", "Default-Stop", "Short-Description"}
+    units = {"stop": "fm-agent.socket fm-agent-admin.socket fm-agent.service"}
     for word in ("start", "stop", "restart", "reload"):
-        assert init_script(tmp_path, word, "exit 0") == (0, f"{word} fm-agent.service")
+        assert init_script(tmp_path, word, "exit 0") == (0, f"{word} {units.get(word, 'fm-agent.service')}")
         assert init_script(tmp_path, word, "exit 5")[0] == 5
     assert init_script(tmp_path, "force-reload", "exit 0") == (0, "reload fm-agent.service")
     assert init_script(tmp_path, "status", "exit 0") == (0, "is-active --quiet fm-agent.service")

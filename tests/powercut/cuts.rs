@@ -163,7 +163,7 @@ async fn read(
 ) -> Result<BTreeMap<AlarmKey, Held>, fm_agent::store::StoreError> {
     let mut held: BTreeMap<AlarmKey, Held> = BTreeMap::new();
     for domain in [Domain::Platform, Domain::Openstack] {
-        for request in store.reader.waiting(domain, 0, usize::MAX).await? {
+        for request in store.reader.waiting(domain, 0, usize::MAX, usize::MAX).await?.0 {
             let key = match &request.kind {
                 RequestKind::Raise { alarm, .. } => alarm.key(),
                 RequestKind::Log { alarm, .. } => AlarmKey::new("log", &alarm.reason_text),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fm_common::AlarmKey;
 
 use super::http::{self, Broken, Connector};
-use super::keystone::Keystone;
+use super::keystone::{Keystone, Refusals};
 use super::{Failure, Query};
 use crate::config::{FmRestApiConfig, HttpUrl};
 
@@ -44,14 +44,16 @@ pub struct Accepted {
 }
 
 impl Inspection {
-    /// Reads the certificates and the account's settings. Nothing is connected yet.
+    /// Reads the certificates and the account's settings; what has been refused is not offered again. Nothing is
+    /// connected yet.
     ///
     /// # Errors
     /// A file that cannot be used, or an account that cannot prove itself, in words.
-    pub fn new(config: &FmRestApiConfig) -> Result<Self, String> {
+    pub fn new(config: &FmRestApiConfig, refusals: &Refusals) -> Result<Self, String> {
         let in_words = |error: anyhow::Error| format!("{error:#}");
         let http = Arc::new(Connector::new(config).map_err(in_words)?);
-        let keystone = config.keystone.as_ref().map(|account| Keystone::new(Arc::clone(&http), account));
+        let keystone = config.keystone.as_ref();
+        let keystone = keystone.map(|account| Keystone::new(Arc::clone(&http), account, refusals));
         Ok(Self { http, keystone: keystone.transpose().map_err(in_words)? })
     }
 

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use super::fm_manager::FmManager;
 use super::fm_rest_api::FmRestApi;
 use super::health::Health;
+use super::keystone::Refusals;
 use super::traffic::Traffic;
 use super::{Backend, Failure, FailureKind, Query};
 use crate::config::{BackendConfig, Domain, DomainConfig};
@@ -40,15 +41,16 @@ impl std::fmt::Debug for Controller {
 }
 
 impl Link {
-    /// The link that a domain's configuration asks for. Nothing is connected yet.
+    /// The link that a domain's configuration asks for; what Keystone has refused is noted and looked for in
+    /// `refusals`, which all links of the process share. Nothing is connected yet.
     ///
     /// # Errors
     /// A certificate file that cannot be used, two backends at once.
-    pub fn new(domain: Domain, config: &DomainConfig) -> anyhow::Result<Self> {
+    pub fn new(domain: Domain, config: &DomainConfig, refusals: &Refusals) -> anyhow::Result<Self> {
         let backend: Arc<dyn Backend> =
             match config.backend().map_err(|(key, why)| anyhow!("{key}: {why}"))? {
                 BackendConfig::Standalone => return Ok(Self::Standalone),
-                BackendConfig::FmRestApi(rest) => Arc::new(FmRestApi::new(rest)?),
+                BackendConfig::FmRestApi(rest) => Arc::new(FmRestApi::new(rest, refusals)?),
                 BackendConfig::FmManager(manager) => {
                     Arc::new(FmManager::new(manager, config.max_in_flight.get()))
                 }
@@ -72,11 +74,11 @@ impl Link {
 }
 
 impl Controller {
-    /// Reads alarms for a caller who waits this long. A controller that is down is not asked, and one
-    /// that turns out to be is noted.
+    /// Reads alarms for a caller who waits this long. One that answers nothing is not asked, and one
+    /// that turns out to be so is noted.
     pub async fn read(&self, query: &Query, limit: Duration) -> Result<Vec<Alarm>, Failure> {
         let unavailable = |reason| Failure { kind: FailureKind::Unavailable, reason, in_doubt: false };
-        if let Some(reason) = self.health.down() {
+        if let Some(reason) = self.health.unreachable() {
             return Err(unavailable(reason));
         }
         match tokio::time::timeout(limit, self.backend.list(query)).await {

@@ -34,6 +34,7 @@ use std::time::Instant;
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, Timestamp};
 
+pub use keystone::Refusals;
 pub use link::{Controller, Link};
 use naming::uuids_for;
 
@@ -49,8 +50,8 @@ pub trait Backend: Send + Sync {
     /// Removes every alarm with exactly this key. That there is none is a success.
     fn clear<'a>(&'a self, clear: &'a Clear) -> Answer<'a, Delivered>;
 
-    /// Removes every alarm that the filter means. That there is none is a success.
-    fn clear_all<'a>(&'a self, entity_instance_id: &'a str, rule: EntityMatch) -> Answer<'a, Delivered>;
+    /// Removes every alarm that the filter means and that can be found. That there is none is a success.
+    fn clear_all<'a>(&'a self, clear_all: &'a ClearAll) -> Answer<'a, Delivered>;
 
     /// Records a log, once.
     fn log<'a>(&'a self, log: &'a Log) -> Answer<'a, Delivered>;
@@ -61,6 +62,12 @@ pub trait Backend: Send + Sync {
 
     /// Alarms the query means, in no particular order. Suppressed ones too where it says so.
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>>;
+
+    /// As [`Self::list`], where only alarms matter that an agent has raised: what only others write, and the
+    /// controller cannot show, may be missing, and nothing else.
+    fn list_raised<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>> {
+        self.list(query)
+    }
 
     /// Removes the one alarm that has both this key and this uuid, whatever else stands. That there is none
     /// is a success.
@@ -104,6 +111,17 @@ pub struct Clear {
     pub key: AlarmKey,
     /// The uuid under which this node last knew the alarm to stand there.
     pub standing: Option<String>,
+}
+
+/// Alarms to be cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClearAll {
+    /// The entity and, as the rule says, what lies under it.
+    pub entity_instance_id: String,
+    /// How the entity matches.
+    pub rule: EntityMatch,
+    /// The uuids under which this node last knew such alarms to stand there: the controller may hide them.
+    pub standing: Vec<String>,
 }
 
 /// A log to be recorded.

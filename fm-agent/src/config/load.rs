@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::account::Surroundings;
-use super::{BackendConfig, Config, DEFAULT_PATH, Domain, DomainConfig};
+use super::{BackendConfig, Config, DEFAULT_PATH, Domain, DomainConfig, RouteRule};
 
 /// Variables that begin so are configuration keys.
 pub const ENVIRONMENT_PREFIX: &str = "FM_AGENT__";
@@ -79,8 +79,8 @@ pub fn load(
     surround(&mut config, &environment);
     match check(&config) {
         Ok(()) => Ok(config),
-        Err((key, reason)) => match variables.iter().find(|variable| variable.key.starts_with(&key)) {
-            // A table that only variables speak of.
+        Err((key, reason)) => match variables.iter().find(|variable| variable.speaks_of(&key)) {
+            // What only variables speak of.
             Some(variable) if !has(&table, &key) => Err(variable.invalid(reason)),
             _ => Err(ConfigError::Invalid { line: file.line_of(&key), path: path.to_owned(), key, reason }),
         },
@@ -177,6 +177,12 @@ impl Variable {
         self.scalar.clone().unwrap_or_else(|| Value::String(self.text.clone()))
     }
 
+    /// Whether it is a part of what this key is, or holds the list that the key is an entry of.
+    fn speaks_of(&self, key: &str) -> bool {
+        let entry_of = key.strip_prefix(self.key.as_str()).is_some_and(|rest| rest.starts_with('['));
+        self.key.starts_with(key) || entry_of
+    }
+
     fn invalid(&self, reason: String) -> ConfigError {
         ConfigError::Variable { variable: self.name.clone(), reason }
     }
@@ -265,6 +271,27 @@ fn check(config: &Config) -> Result<(), (String, String)> {
             let reason =
                 "needs alarm_id, entity_type_id or entity_instance_id: without one it takes every alarm";
             return Err((format!("route[{index}]"), reason.to_owned()));
+        }
+        check_patterns(rule).map_err(|(key, reason)| (format!("route[{index}].{key}"), reason))?;
+    }
+    Ok(())
+}
+
+/// A `*` in the middle would be taken literally, and the rule would hold for nothing.
+fn check_patterns(rule: &RouteRule) -> Result<(), (&'static str, String)> {
+    let patterns = [
+        ("alarm_id", &rule.alarm_id),
+        ("entity_type_id", &rule.entity_type_id),
+        ("entity_instance_id", &rule.entity_instance_id),
+    ];
+    for (key, pattern) in patterns {
+        let pattern = pattern.as_deref().unwrap_or_default();
+        if pattern.strip_suffix('*').unwrap_or(pattern).contains('*') {
+            let reason = format!(
+                "'{pattern}' has a * before its end: a * stands for anything, and may only end a pattern; end it at \
+                 the first one, or write a rule for each beginning"
+            );
+            return Err((key, reason));
         }
     }
     Ok(())

@@ -183,6 +183,19 @@ fn an_error_names_file_line_and_key() {
             "needs alarm_id",
         ),
         ("[[route]]\nalarm_id = \"1\"\ndomain = \"moon\"\n", 3, "route[0].domain", "unknown variant"),
+        (
+            "[[route]]\nentity_instance_id = \"host=compute-*.storage*\"\ndomain = \"platform\"\n",
+            2,
+            "route[0].entity_instance_id",
+            "may only end a pattern",
+        ),
+        ("[[route]]\nalarm_id = \"700.**\"\ndomain = \"platform\"\n", 2, "route[0].alarm_id", "'700.**'"),
+        (
+            "[[route]]\nentity_type_id = \"*.x\"\ndomain = \"platform\"\n",
+            2,
+            "route[0].entity_type_id",
+            "'*.x'",
+        ),
         ("[agent\n", 1, "", "unclosed"),
     ] {
         let error = load_text(text, &[]).unwrap_err();
@@ -203,6 +216,7 @@ fn a_wrong_variable_is_named() {
         ("FM_AGENT__AGENT__SOCKETS", "x"),
         ("FM_AGENT__PLATFORM__MAX_IN_FLIGHT", "99"),
         ("FM_AGENT__", "x"),
+        ("FM_AGENT__ROUTE", "[{alarm_id = '7*.1', domain = 'platform'}]"),
     ] {
         let error = load_text("", &[(variable, value)]).unwrap_err();
         assert!(error.to_string().contains(&format!("environment variable {variable}: ")), "{error}");

@@ -200,7 +200,7 @@ impl Default for DomainConfig {
 }
 
 /// One of the operator's routing rules. Every given condition must hold; `*` at the end of a text
-/// stands for anything.
+/// stands for anything. Elsewhere it is an error: a text that has a `*` itself is named by its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteRule {

@@ -58,7 +58,7 @@ impl Healer {
             loop {
                 let number =
                     health.resync().wanted(|| moment(self.spread, |most| fastrand::u64(..=most))).await;
-                let outcome = match health.down() {
+                let outcome = match health.unreachable() {
                     // It will be wanted again when it is up.
                     Some(reason) => Err(reason),
                     None => self.try_heal().await.map_err(|error| error.to_string()),
@@ -119,7 +119,7 @@ impl Healer {
             rule: EntityMatch::Component,
             include_suppressed: true,
         };
-        let listed = self.controller.backend.list(&query).await?;
+        let listed = self.controller.backend.list_raised(&query).await?;
         self.controller.health.succeeded();
         let Difference { missing, back } = compare(held, cleared, &listed);
         let mut healed = Healed::default();

@@ -122,19 +122,129 @@ fn what_an_earlier_run_may_have_sent_is_in_doubt() {
 fn a_lane_that_is_full_leaves_room_for_the_others() {
     let now = Instant::now();
     let mut lanes = Lanes::new(0);
-    lanes.room = 2;
+    lanes.room.requests = 2;
     let mut flaps: Vec<Request> = (1..10).map(|seq| raise(seq, "a", "h=1")).collect();
     flaps.push(clear_all(10, "h=1"));
     flaps.push(raise(11, "b", "h=1"));
     flaps.push(raise(12, "b", "h=2"));
     lanes.append(flaps);
-    assert_eq!((lanes.len(), all(&mut lanes, now)), (3, vec![1, 12]));
+    assert_eq!((lanes.entries.len(), all(&mut lanes, now)), (3, vec![1, 12]));
     assert_eq!(lanes.read_again_from(), None, "it is still full");
     lanes.done(1);
     assert_eq!(lanes.read_again_from(), Some(3));
     assert_eq!(lanes.read_again_from(), None, "once is enough");
     lanes.append(vec![raise(2, "a", "h=1"), raise(3, "a", "h=1"), raise(12, "b", "h=2")]);
-    assert_eq!((lanes.len(), all(&mut lanes, now)), (3, vec![2]), "nothing twice");
+    assert_eq!((lanes.entries.len(), all(&mut lanes, now)), (3, vec![2]), "nothing twice");
+}
+
+/// Reads as the worker does, three at a time, what has not finished of these.
+fn fill(lanes: &mut Lanes, read_up_to: &mut i64, requests: &[Request], finished: &[i64]) {
+    if let Some(seq) = lanes.read_again_from() {
+        *read_up_to = seq.min(*read_up_to + 1) - 1;
+    }
+    while lanes.has_room() {
+        let waiting = requests.iter().filter(|it| it.seq > *read_up_to && !finished.contains(&it.seq));
+        let chunk: Vec<Request> = waiting.take(3).cloned().collect();
+        let Some(last) = chunk.last() else { break };
+        *read_up_to = last.seq;
+        lanes.append(chunk);
+    }
+}
+
+#[test]
+fn what_a_failed_clear_all_holds_back_leaves_room_for_the_others() {
+    let now = Instant::now();
+    let mut requests = vec![clear_all(1, "h=1")];
+    requests.extend((2..40).map(|seq| raise(seq, "a", &format!("h=1.p={seq}"))));
+    requests.push(clear_all(40, "h=1.p=1"));
+    requests.push(raise(41, "a", "h=2"));
+    let (mut lanes, mut read_up_to) = (Lanes::new(0), 0);
+    lanes.window.requests = 12;
+    fill(&mut lanes, &mut read_up_to, &requests, &[]);
+    assert_eq!((all(&mut lanes, now), lanes.has_room()), (vec![1], false));
+    lanes.failed(1, false, |_| now);
+    fill(&mut lanes, &mut read_up_to, &requests, &[]);
+    assert_eq!((all(&mut lanes, now), lanes.entries.len()), (vec![1, 41], 2));
+    lanes.done(41);
+    // Under way again, it holds back as before.
+    assert_eq!(lanes.read_again_from(), None);
+    lanes.done(1);
+    fill(&mut lanes, &mut read_up_to, &requests, &[1, 41]);
+    assert_eq!(all(&mut lanes, now), (2..14).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_clear_all_behind_a_failed_alarm_is_left_with_what_it_holds_back() {
+    let now = Instant::now();
+    let mut requests = vec![raise(1, "a", "h=1.p=1"), raise(2, "a", "h=1.p=2"), clear_all(3, "h=1")];
+    requests.extend((4..40).map(|seq| raise(seq, "b", &format!("h=1.p={seq}"))));
+    requests.push(raise(40, "a", "h=2"));
+    let (mut lanes, mut read_up_to) = (Lanes::new(0), 0);
+    lanes.window.requests = 12;
+    fill(&mut lanes, &mut read_up_to, &requests, &[]);
+    assert_eq!(all(&mut lanes, now), [1, 2]);
+    lanes.failed(1, false, |_| now);
+    fill(&mut lanes, &mut read_up_to, &requests, &[]);
+    assert_eq!(all(&mut lanes, now), [1, 40], "2 is before the clear-all and stays");
+    lanes.done(2);
+    lanes.done(1);
+    fill(&mut lanes, &mut read_up_to, &requests, &[1, 2]);
+    assert_eq!(all(&mut lanes, now), [3]);
+}
+
+#[test]
+fn a_full_lane_behind_what_failed_is_read_again_when_that_is_over() {
+    let now = Instant::now();
+    let mut requests = vec![raise(1, "bad", "h=1"), raise(2, "a", "h=1.p=1"), clear_all(3, "h=1")];
+    requests.extend((4..14).map(|seq| raise(seq, "a", "h=1.p=1")));
+    requests.push(raise(14, "a", "h=2"));
+    let (mut lanes, mut read_up_to) = (Lanes::new(0), 0);
+    (lanes.window.requests, lanes.room.requests) = (6, 4);
+    fill(&mut lanes, &mut read_up_to, &requests, &[]);
+    assert_eq!(all(&mut lanes, now), [1, 2]);
+    lanes.failed(1, false, |_| now);
+    fill(&mut lanes, &mut read_up_to, &requests, &[]);
+    assert_eq!(all(&mut lanes, now), [1, 14]);
+    assert_eq!(lanes.read_again_from(), None, "what is left of the lane says nothing about the clear-all");
+    lanes.done(1);
+    assert_eq!(lanes.read_again_from(), Some(3));
+}
+
+#[test]
+fn large_texts_fill_a_lane_and_the_window_sooner() {
+    let large = |seq, id: &str| {
+        let mut request = raise(seq, id, "h=1");
+        if let RequestKind::Raise { alarm, .. } = &mut request.kind {
+            alarm.reason_text = "x".repeat(100_000);
+        }
+        request
+    };
+    let mut lanes = lanes((1..=100).map(|seq| large(seq, "a")).collect());
+    assert_eq!(lanes.entries.len(), 21, "2 MiB");
+    for seq in 101.. {
+        if !lanes.has_room() {
+            break;
+        }
+        lanes.append(vec![large(seq, &seq.to_string())]);
+    }
+    assert_eq!(lanes.entries.len(), 167, "16 MiB");
+    (1..=10).for_each(|seq| lanes.done(seq));
+    assert_eq!(lanes.read_again_from(), None);
+    lanes.done(11);
+    assert_eq!((lanes.has_room(), lanes.read_again_from()), (true, Some(22)), "half of the lane is left");
+}
+
+#[test]
+fn a_trial_is_made_with_what_failed_least() {
+    let now = Instant::now();
+    let mut lanes = lanes(vec![raise(1, "a", "h=1"), raise(2, "b", "h=1"), raise(3, "c", "h=1")]);
+    for seq in [1, 2, 3, 1] {
+        let trial = lanes.next_trial(now).unwrap().request.seq;
+        assert_eq!(trial, seq);
+        lanes.failed(seq, false, |_| now);
+    }
+    lanes.failed(2, false, |_| now + Duration::from_secs(1));
+    assert_eq!(lanes.next_trial(now).unwrap().request.seq, 3);
 }
 
 fn any_request() -> impl Strategy<Value = (bool, u8, u8)> {
@@ -172,12 +282,12 @@ proptest! {
     #[test]
     fn conflicting_requests_never_overtake(
         kinds in prop::collection::vec(any_request(), 1..60),
-        room in 1usize..4,
+        (room, window) in (1usize..4, 4usize..10),
         choices in prop::collection::vec((any::<prop::sample::Index>(), prop::bool::weighted(0.3)), 300),
     ) {
         let requests: Vec<Request> = (1..).zip(kinds).map(|(seq, kind)| build(seq, kind)).collect();
         let mut lanes = Lanes::new(0);
-        lanes.room = room;
+        (lanes.room.requests, lanes.window.requests) = (room, window);
         let mut read_up_to = 0;
         let now = Instant::now();
         let find = |seq: i64| &requests[usize::try_from(seq - 1).unwrap()];
@@ -185,15 +295,7 @@ proptest! {
         let mut finished: Vec<i64> = Vec::new();
         let mut choices = choices.into_iter();
         loop {
-            read_up_to = lanes.read_again_from().map_or(read_up_to, |seq| seq - 1);
-            // Five at a time, as the store gives them: what has not finished, in order.
-            while lanes.len() < 10 {
-                let waiting = requests.iter().filter(|it| it.seq > read_up_to && !finished.contains(&it.seq));
-                let chunk: Vec<Request> = waiting.take(5).cloned().collect();
-                let Some(last) = chunk.last() else { break };
-                read_up_to = last.seq;
-                lanes.append(chunk);
-            }
+            fill(&mut lanes, &mut read_up_to, &requests, &finished);
             running.extend(all(&mut lanes, now));
             prop_assert_eq!(running.len(), lanes.running());
             for one in &running {
@@ -215,6 +317,43 @@ proptest! {
             }
         }
         prop_assert_eq!(finished.len(), requests.len());
-        prop_assert_eq!(lanes.len(), 0);
+        prop_assert_eq!((lanes.entries.len(), lanes.total), (0, Amount::NONE));
+    }
+
+    /// Two requests fail again and again: everything that need not wait for them goes, nothing else does; all of it
+    /// when they are taken at last.
+    #[test]
+    fn what_is_stuck_delays_nothing_else(
+        kinds in prop::collection::vec(any_request(), 2..60),
+        stuck in any::<[prop::sample::Index; 2]>(),
+        room in 1usize..4,
+    ) {
+        let requests: Vec<Request> = (1..).zip(kinds).map(|(seq, kind)| build(seq, kind)).collect();
+        let stuck: Vec<i64> = stuck.iter().map(|index| index.get(&requests).seq).collect();
+        let mut held_back: Vec<&Request> = Vec::new();
+        for request in &requests {
+            if stuck.contains(&request.seq) || held_back.iter().any(|earlier| conflict(earlier, request)) {
+                held_back.push(request);
+            }
+        }
+        let mut lanes = Lanes::new(0);
+        (lanes.room.requests, lanes.window.requests) = (room, 8);
+        let (mut read_up_to, mut finished, now) = (0, Vec::new(), Instant::now());
+        let mut run = |fails: &dyn Fn(i64) -> bool, rounds: usize| {
+            for _ in 0..rounds {
+                fill(&mut lanes, &mut read_up_to, &requests, &finished);
+                for seq in all(&mut lanes, now) {
+                    if fails(seq) {
+                        lanes.failed(seq, false, |_| now);
+                    } else {
+                        lanes.done(seq);
+                        finished.push(seq);
+                    }
+                }
+            }
+            finished.len()
+        };
+        prop_assert_eq!(run(&|seq| stuck.contains(&seq), 100), requests.len() - held_back.len());
+        prop_assert_eq!(run(&|_| false, 100), requests.len());
     }
 }

@@ -5,7 +5,9 @@
 //!   back what comes after it. Others go in parallel, as many as the controller takes cleanly.
 //! - A request leaves the store only after the controller has taken or refused it. One whose fate is
 //!   open is marked as in doubt, and so is what an earlier run of the agent may have sent.
-//! - A domain that is down is probed, nothing else. It never delays the other.
+//! - A domain that is down is probed, nothing else; after a probe that was answered, one request is its trial. It
+//!   never delays the other.
+//! - What is stuck delays nothing else, and what is held in memory is bounded: `lanes`.
 //! - After each outage of a controller, and once after the start, it is compared with what this node made
 //!   of it, and the difference is healed: `heal`, `healer`.
 //!

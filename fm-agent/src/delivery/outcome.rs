@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use fm_common::AlarmKey;
 
-use crate::backend::{Backend, Clear, Delivered, Failure, FailureKind, Log, Raise};
+use crate::backend::{Backend, Clear, ClearAll, Delivered, Failure, FailureKind, Log, Raise};
 use crate::store::{Report, RequestKind};
 
 use super::lanes::Next;
@@ -47,18 +47,20 @@ pub(super) fn needs_standing(kind: &RequestKind) -> Option<AlarmKey> {
     }
 }
 
-/// What an attempt knows of its alarm at the controller.
+/// What an attempt knows of its alarms at the controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Known {
     /// The uuid under which it stood there last.
     pub(super) standing: Option<String>,
+    /// For a clear-all: the uuids under which what it covers stood there last.
+    pub(super) covered: Vec<String>,
     /// Nothing stood under its key a moment ago: how long that may be relied on.
     pub(super) absent_until: Option<Instant>,
 }
 
 /// Makes the attempt.
 pub(super) async fn attempt(backend: &dyn Backend, next: Next, known: Known) -> Outcome {
-    let Known { standing, absent_until } = known;
+    let Known { standing, covered, absent_until } = known;
     let Next { request, in_doubt } = next;
     let seq = request.seq;
     let delivered = match request.kind {
@@ -67,7 +69,7 @@ pub(super) async fn attempt(backend: &dyn Backend, next: Next, known: Known) -> 
         }
         RequestKind::Clear { key } => backend.clear(&Clear { key, standing }).await,
         RequestKind::ClearAll { entity_instance_id, rule } => {
-            backend.clear_all(&entity_instance_id, rule).await
+            backend.clear_all(&ClearAll { entity_instance_id, rule, standing: covered }).await
         }
         RequestKind::Remove { key, uuid } => backend.remove(&key, &uuid).await,
         RequestKind::Log { alarm, uuid } => backend.log(&Log { alarm: *alarm, uuid, in_doubt }).await,

@@ -19,6 +19,7 @@ use super::limit::InFlightLimit;
 use super::outcome::{Known, Outcome, attempt, needs_standing};
 use super::survey::{self, Survey};
 use super::told::Told;
+use crate::backend::health::Way;
 use crate::backend::{Controller, Failure, FailureKind, Query};
 use crate::config::Domain;
 use crate::failpoint::{self, Moment};
@@ -26,10 +27,10 @@ use crate::metrics::Metrics;
 use crate::passing::Passing;
 use crate::store::{Report, RequestKind, Store, StoreError, Turn};
 
-/// Requests held in memory at most; the rest waits on disk.
-const WINDOW: usize = 4096;
-/// Requests read from the store at once.
+/// Requests read from the store at once, at most.
 const CHUNK: usize = 256;
+/// With texts that take about so much memory: they exceed what the lanes have room for by no more.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// How far ahead of the request that goes next the store is told what may have been sent: one commit for
 /// so many requests.
@@ -110,32 +111,32 @@ impl Worker {
     /// Delivers until `stop`; then waits for what is under way.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut under_way = UnderWay::new();
-        let mut was_down = false;
+        let mut was_open = true;
         loop {
             if stop.is_cancelled() && under_way.is_empty() {
                 return;
             }
-            let is_down = self.controller.health.down().is_some();
-            if was_down && !is_down {
+            let way = self.controller.health.way();
+            let is_open = way == Way::Open;
+            if is_open && !was_open {
                 self.survey.resume();
             }
-            was_down = is_down;
-            if !stop.is_cancelled() && !is_down {
-                self.fill().await;
-                self.ask(&mut under_way);
-                self.start(&mut under_way).await;
-            }
-            let due = if is_down {
-                self.controller.health.probe_at()
-            } else {
-                self.lanes.next_due(Instant::now()).into_iter().chain(self.read_again_at).min()
+            was_open = is_open;
+            let due = match way {
+                Way::Closed(probe_at) => Some(probe_at),
+                Way::Open | Way::Trial => {
+                    if !stop.is_cancelled() {
+                        self.go_on(is_open, &mut under_way).await;
+                    }
+                    self.lanes.next_due(Instant::now()).into_iter().chain(self.read_again_at).min()
+                }
             };
             tokio::select! {
                 Some(ended) = under_way.next() => self.ended(ended, &mut under_way),
                 () = self.wake.notified() => self.more = true,
                 () = self.controller.health.changed() => {}
                 () = until(due), if !stop.is_cancelled() => {
-                    if is_down {
+                    if let Way::Closed(_) = way {
                         self.probe(&stop).await;
                     }
                 }
@@ -144,17 +145,36 @@ impl Worker {
         }
     }
 
+    /// Starts what may go: all that there is room for at the controller, or one request to see whether it is taken.
+    async fn go_on(&mut self, is_open: bool, under_way: &mut UnderWay) {
+        self.fill().await;
+        if is_open {
+            self.ask(under_way);
+            while self.lanes.running() < self.limit.get()
+                && self.unrecorded < MOST_UNRECORDED
+                && let Some(next) = self.lanes.next(Instant::now())
+            {
+                self.start(next, under_way).await;
+            }
+        } else if self.lanes.running() == 0
+            && let Some(next) = self.lanes.next_trial(Instant::now())
+        {
+            self.start(next, under_way).await;
+        }
+    }
+
     /// Reads on from the store while there is room.
     async fn fill(&mut self) {
         self.read_again_at = None;
         if let Some(seq) = self.lanes.read_again_from() {
-            self.read_up_to = seq - 1;
+            // It may have been read again already, but not up to there.
+            self.read_up_to = self.read_up_to.min(seq - 1);
             self.more = true;
         }
-        while self.more && self.lanes.len() + CHUNK <= WINDOW {
-            match self.store.reader.waiting(self.domain, self.read_up_to, CHUNK).await {
-                Ok(requests) => {
-                    self.more = requests.len() == CHUNK;
+        while self.more && self.lanes.has_room() {
+            match self.store.reader.waiting(self.domain, self.read_up_to, CHUNK, CHUNK_BYTES).await {
+                Ok((requests, more)) => {
+                    self.more = more;
                     self.read_up_to = requests.last().map_or(self.read_up_to, |request| request.seq);
                     self.lanes.append(requests);
                 }
@@ -210,31 +230,26 @@ impl Worker {
         }));
     }
 
-    /// Starts what may go, as long as there is room at the controller.
-    async fn start(&mut self, under_way: &mut UnderWay) {
-        while self.lanes.running() < self.limit.get()
-            && self.unrecorded < MOST_UNRECORDED
-            && let Some(next) = self.lanes.next(Instant::now())
-        {
-            if !self.begin(next.request.seq).await {
-                continue;
-            }
-            let absent_until = match &next.request.kind {
-                RequestKind::Raise { alarm, .. } => self.survey.take(&alarm.key(), Instant::now()),
-                _ => None,
-            };
-            let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
-            let (traffic, told) = (Arc::clone(&controller.traffic), self.told(&next));
-            let delivery = deliver(self.domain, store, controller, next, absent_until);
-            under_way.push(Box::pin(async move {
-                let _under_way = traffic.begin();
-                let ended = delivery.await;
-                if let (Some(told), Ended::Attempt(_, outcome)) = (told, &ended) {
-                    told.tell(outcome);
-                }
-                ended
-            }));
+    /// Starts an attempt at this request.
+    async fn start(&mut self, next: Next, under_way: &mut UnderWay) {
+        if !self.begin(next.request.seq).await {
+            return;
         }
+        let absent_until = match &next.request.kind {
+            RequestKind::Raise { alarm, .. } => self.survey.take(&alarm.key(), Instant::now()),
+            _ => None,
+        };
+        let (store, controller) = (Arc::clone(&self.store), self.controller.clone());
+        let (traffic, told) = (Arc::clone(&controller.traffic), self.told(&next));
+        let delivery = deliver(self.domain, store, controller, next, absent_until);
+        under_way.push(Box::pin(async move {
+            let _under_way = traffic.begin();
+            let ended = delivery.await;
+            if let (Some(told), Ended::Attempt(_, outcome)) = (told, &ended) {
+                told.tell(outcome);
+            }
+            ended
+        }));
     }
 
     /// An attempt that somebody watches.
@@ -249,7 +264,7 @@ impl Worker {
         match ended {
             Ended::Attempt(seq, Outcome::Finished { report, unclear }) => {
                 failpoint::pass(Moment::AfterAnswer);
-                self.controller.health.succeeded();
+                self.controller.health.took_write();
                 self.controller.traffic.count_finished();
                 if unclear {
                     self.limit.unclear();
@@ -265,18 +280,19 @@ impl Worker {
             }
             Ended::Attempt(seq, Outcome::GivenUp) => self.lanes.done(seq),
             Ended::Attempt(seq, Outcome::Again(failure)) => {
-                self.controller.health.succeeded();
+                self.controller.health.put_off_write(&failure.reason);
                 tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery failed, goes again");
                 self.limit.unclear();
                 self.again(seq, failure.in_doubt);
             }
             Ended::Attempt(seq, Outcome::Waits(failure)) => {
-                self.controller.health.succeeded();
+                // It answered cleanly what it was asked before the write, and the write was spared it.
+                self.controller.health.took_write();
                 tracing::debug!(domain = %self.domain, seq, reason = failure.reason, "delivery waits, goes again");
                 self.again(seq, failure.in_doubt);
             }
             Ended::Attempt(seq, Outcome::Down(failure)) => {
-                self.controller.health.failed(&failure.reason);
+                self.controller.health.refused_write(&failure.reason);
                 self.limit.unclear();
                 self.again(seq, failure.in_doubt);
             }
@@ -306,9 +322,9 @@ impl Worker {
         let health = &self.controller.health;
         tokio::select! {
             probed = self.controller.backend.probe() => match probed {
-                Ok(()) => health.succeeded(),
+                Ok(()) => health.probed(),
                 // It answers; one request that fails does not make a controller unusable.
-                Err(failure) if failure.kind != FailureKind::Unavailable => health.succeeded(),
+                Err(failure) if failure.kind != FailureKind::Unavailable => health.probed(),
                 Err(failure) => health.failed(&failure.reason),
             },
             () = stop.cancelled() => {}
@@ -330,17 +346,28 @@ async fn deliver(
         Ok(Turn::Gone) => return Ended::Attempt(seq, Outcome::GivenUp),
         Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
     };
+    let covered = match &next.request.kind {
+        RequestKind::ClearAll { entity_instance_id, rule } => {
+            store.reader.held_under(domain, entity_instance_id.clone(), *rule).await
+        }
+        _ => Ok(Vec::new()),
+    };
+    let covered = match covered {
+        Ok(covered) => covered,
+        Err(error) => return Ended::Attempt(seq, Outcome::Again(Failure::retry(error.to_string()))),
+    };
     let kind = next.request.kind.name();
     let changed = standing.clone().zip(needs_standing(&next.request.kind));
     // A request that the agent itself fails on must not take the whole domain with it.
-    let outcome = AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, absent_until }))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            let reason = "the agent failed on it: please report this with the panic in the log above";
-            tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
-            Outcome::Again(Failure::retry(reason).in_doubt(true))
-        });
+    let outcome =
+        AssertUnwindSafe(attempt(&*controller.backend, next, Known { standing, covered, absent_until }))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                let reason = "the agent failed on it: please report this with the panic in the log above";
+                tracing::error!(%domain, seq, kind, reason, "delivery failed, goes again");
+                Outcome::Again(Failure::retry(reason).in_doubt(true))
+            });
     match &outcome {
         Outcome::Finished { report: Report::Rejected { answer, .. }, .. } => {
             if let Some((uuid, key)) = changed
@@ -365,7 +392,7 @@ async fn note_if_gone(
     key: AlarmKey,
     uuid: String,
 ) -> Result<(), Failure> {
-    let standing = controller.backend.list(&Query::one(&key)).await?;
+    let standing = controller.backend.list_raised(&Query::one(&key)).await?;
     if standing.iter().any(|alarm| alarm.uuid.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(&uuid)))
     {
         return Ok(());

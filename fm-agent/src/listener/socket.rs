@@ -151,8 +151,17 @@ fn listen(new: &Path, file: &SocketFile) -> anyhow::Result<UnixListener> {
         Ok::<_, Errno>(bound)
     };
     let bound = bound().with_context(|| format!("cannot make the socket {}", new.display()))?;
-    lchown(new, file.owner, file.group)
-        .with_context(|| format!("cannot give {} its owner and group", file.path.display()))?;
+    // Not asked of the system without need: the filter of a service may refuse it, whatever is asked for.
+    if file.owner.is_some() || file.group.is_some() {
+        lchown(new, file.owner, file.group).with_context(|| {
+            format!(
+                "cannot give {} the owner and group that the configuration names: without root's rights it can be given \
+                 to no other user, and only to a group that the agent's user is in (usermod --append --groups GROUP USER, \
+                 then start the agent anew)",
+                file.path.display()
+            )
+        })?;
+    }
     fs::set_permissions(new, Permissions::from_mode(file.mode.bits()))
         .with_context(|| format!("cannot give {} its permissions", file.path.display()))?;
     socket::listen(&bound, Backlog::MAXCONN)

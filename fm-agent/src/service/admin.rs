@@ -119,7 +119,7 @@ impl Service {
                 format!("the {domain} controller cannot be compared: {reason}"),
             )
         };
-        if let Some(reason) = controller.health.down() {
+        if let Some(reason) = controller.health.unreachable() {
             return Err(could_not(format!("{reason}; it is done when the controller is up again")));
         }
         let health = Arc::clone(&controller.health);

@@ -14,7 +14,6 @@
 //! - Far from the limits a change costs no look at the database: what it can take at most is added up, and the
 //!   pages in use are counted only when that sum reaches a limit.
 
-use fm_common::Alarm;
 use rusqlite::Connection;
 
 use super::error::{StoreError, StoreErrorKind};
@@ -22,7 +21,7 @@ use super::fold::{self, Step};
 use super::jobs::Work;
 use super::limits::{Limits, Stages};
 use super::meter::{Counts, Rank, Waiting};
-use super::model::{Batch, Op};
+use super::model::{Batch, Op, text_bytes};
 use super::{space, tables};
 use crate::config::Domain;
 
@@ -238,18 +237,4 @@ fn pages_at_most(job: &Work, page_size: u64) -> Option<u64> {
         Work::Heal(..) | Work::Report(_) => None,
         Work::Repair(..) | Work::Flush | Work::Stop => Some(0),
     }
-}
-
-/// Bytes of what callers may write as they like.
-fn text_bytes(alarm: &Alarm) -> usize {
-    [
-        &alarm.alarm_id,
-        &alarm.entity_instance_id,
-        &alarm.entity_type_id,
-        &alarm.reason_text,
-        &alarm.proposed_repair_action,
-    ]
-    .into_iter()
-    .map(String::len)
-    .sum()
 }

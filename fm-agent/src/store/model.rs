@@ -113,6 +113,38 @@ pub struct Request {
     pub kind: RequestKind,
 }
 
+impl Request {
+    /// About the memory that it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        /// What an alarm takes beside its texts.
+        const ALARM: usize = 512;
+        size_of::<Self>()
+            + match &self.kind {
+                RequestKind::Raise { alarm, .. } | RequestKind::Log { alarm, .. } => {
+                    ALARM + text_bytes(alarm)
+                }
+                RequestKind::Clear { key } | RequestKind::Remove { key, .. } => {
+                    key.alarm_id.len() + key.entity_instance_id.len()
+                }
+                RequestKind::ClearAll { entity_instance_id, .. } => entity_instance_id.len(),
+            }
+    }
+}
+
+/// Bytes of what callers may write as they like.
+pub(super) fn text_bytes(alarm: &Alarm) -> usize {
+    [
+        &alarm.alarm_id,
+        &alarm.entity_instance_id,
+        &alarm.entity_type_id,
+        &alarm.reason_text,
+        &alarm.proposed_repair_action,
+    ]
+    .into_iter()
+    .map(String::len)
+    .sum()
+}
+
 /// What a request asks of the controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestKind {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
+use fm_common::entity::EntityMatch;
 use fm_common::{AlarmKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::task;
@@ -107,21 +108,33 @@ impl Reader {
         self.run(tables::waiting_clear_alls).await
     }
 
-    /// The next requests of a domain after `seq`, in order.
-    pub async fn waiting(&self, domain: Domain, after: i64, most: usize) -> Result<Vec<Request>, StoreError> {
+    /// The next requests of a domain after this place, in order, and whether there may be more: not more than
+    /// `most`, and, but for the last of them, less than `most_bytes` of memory.
+    pub async fn waiting(
+        &self,
+        domain: Domain,
+        after: i64,
+        most: usize,
+        most_bytes: usize,
+    ) -> Result<(Vec<Request>, bool), StoreError> {
         self.run(move |connection| {
             let sql = format!(
                 "SELECT {} FROM request WHERE domain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
                 tables::REQUEST_COLUMNS
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![domain.name(), after, most])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(tables::request(row)?.1);
+            let limit = i64::try_from(most).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![domain.name(), after, limit])?;
+            let (mut found, mut bytes) = (Vec::new(), 0);
+            while bytes < most_bytes
+                && let Some(row) = rows.next()?
+            {
+                let request = tables::request(row)?.1;
+                bytes += request.bytes();
+                found.push(request);
             }
-            Ok(found)
+            let more = found.len() == most || bytes >= most_bytes;
+            Ok((found, more))
         })
         .await
     }
@@ -151,6 +164,25 @@ impl Reader {
         key: Option<AlarmKey>,
     ) -> Result<Turn, StoreError> {
         self.run(move |connection| tables::standing_of_waiting(connection, domain, seq, key.as_ref())).await
+    }
+
+    /// The uuids under which the controller of this domain holds alarms that a clear-all covers, as far as this node
+    /// knows. While the clear-all is delivered, that is what it held when its turn came: later requests about
+    /// these alarms wait for it.
+    pub async fn held_under(
+        &self,
+        domain: Domain,
+        entity: String,
+        rule: EntityMatch,
+    ) -> Result<Vec<String>, StoreError> {
+        self.run(move |connection| {
+            let covered = tables::covered(connection, &entity, rule)?.into_iter();
+            Ok(covered
+                .filter(|place| place.domain == domain)
+                .filter_map(|place| place.controller_uuid)
+                .collect())
+        })
+        .await
     }
 
     /// Who acted on an alarm that this node holds.

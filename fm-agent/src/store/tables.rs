@@ -259,6 +259,8 @@ pub(super) struct Place {
     pub(super) key: AlarmKey,
     /// The latest request about it, if it still waits.
     pub(super) pending: Option<i64>,
+    /// The uuid under which the controller was last known to hold it.
+    pub(super) controller_uuid: Option<String>,
 }
 
 /// Alarms of this node's view that a filter covers.
@@ -270,7 +272,7 @@ pub(super) fn covered(
     // What a filter covers begins with it, by either rule. The end of the range is exclusive; a BLOB is
     // behind every text.
     let mut statement = connection.prepare_cached(
-        "SELECT alarm_id, entity, domain, pending FROM alarm INDEXED BY alarm_by_entity
+        "SELECT alarm_id, entity, domain, pending, controller_uuid FROM alarm INDEXED BY alarm_by_entity
          WHERE entity >= ?1 AND entity < ?2",
     )?;
     let end = behind(entity).map_or(Value::Blob(Vec::new()), Value::Text);
@@ -282,6 +284,7 @@ pub(super) fn covered(
                 domain: domain(&row.get::<_, String>(2)?)?,
                 key: AlarmKey { alarm_id: row.get(0)?, entity_instance_id: row.get(1)? },
                 pending: row.get(3)?,
+                controller_uuid: row.get(4)?,
             });
         }
     }

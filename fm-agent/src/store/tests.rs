@@ -103,7 +103,7 @@ impl Bed {
     }
 
     async fn waiting(&self, domain: Domain) -> Vec<Request> {
-        self.store().reader.waiting(domain, 0, usize::MAX).await.unwrap()
+        self.store().reader.waiting(domain, 0, usize::MAX, usize::MAX).await.unwrap().0
     }
 
     /// What waits, in short.

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a helper of tests cannot do fails the test")]
 
+mod around;
 mod facts;
 mod faults;
+mod late;
 mod many;
 mod memory;
 mod ordinary;

@@ -44,7 +44,7 @@ async fn every_alarm_is_listed_however_many() {
 async fn everything_can_be_cleared_however_many() {
     let bench = Bench::platform();
     plant(&bench, ALARM_ID, 2100, false);
-    bench.backend.clear_all("subcloud=", EntityMatch::Component).await.unwrap();
+    bench.clear_all("subcloud=", EntityMatch::Component).await.unwrap();
     assert!(bench.alarms().is_empty());
 }
 

@@ -82,10 +82,10 @@ async fn clear_all_goes_by_component() {
     for entity in [ENTITY, "host=compute-1.port=1", "host=compute-10", "vm.host=compute-1"] {
         bench.raise(&raise(alarm(entity, "broken"))).await.unwrap();
     }
-    bench.backend.clear_all(ENTITY, EntityMatch::Component).await.unwrap();
+    bench.clear_all(ENTITY, EntityMatch::Component).await.unwrap();
     let left: Vec<_> = bench.alarms().into_iter().filter_map(|alarm| alarm.entity_instance_id).collect();
     assert_eq!(left, ["host=compute-10", "vm.host=compute-1"]);
-    bench.backend.clear_all("host=compute-1", EntityMatch::Prefix).await.unwrap();
+    bench.clear_all("host=compute-1", EntityMatch::Prefix).await.unwrap();
     assert_eq!(bench.alarms().len(), 1);
 }
 

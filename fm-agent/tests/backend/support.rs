@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use fm_agent::backend::{Backend, Clear, Failure, FailureKind, Link, Log, Query, Raise};
+use fm_agent::backend::{Backend, Clear, ClearAll, Failure, FailureKind, Link, Log, Query, Raise, Refusals};
 use fm_agent::config::{Domain, DomainConfig};
+use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
 use fm_rest_sim::{AlarmFields, Apply, Dialect, Fault, NewAlarm, Service, Sim, SimConfig};
 use serde_json::{Value, json};
@@ -170,6 +171,12 @@ impl Bench {
         self.backend.clear(&clear).await.map(|_| ())
     }
 
+    /// Clears what is listed: no uuid is known.
+    pub(crate) async fn clear_all(&self, entity: &str, rule: EntityMatch) -> Result<(), Failure> {
+        let clear_all = ClearAll { entity_instance_id: entity.to_owned(), rule, standing: Vec::new() };
+        self.backend.clear_all(&clear_all).await.map(|_| ())
+    }
+
     pub(crate) async fn one(&self, alarm_id: &str, entity: &str) -> Result<Vec<Alarm>, Failure> {
         self.backend.list(&Query::one(&AlarmKey::new(alarm_id, entity))).await
     }
@@ -202,8 +209,13 @@ fn backend(sim: &Sim, rest: &str, account: &str) -> Arc<dyn Backend> {
 
 /// The backend of a domain's configuration.
 pub(crate) fn from_toml(config: &str) -> anyhow::Result<Arc<dyn Backend>> {
+    sharing(&Refusals::default(), config)
+}
+
+/// One of several that share what Keystone has refused.
+pub(crate) fn sharing(refusals: &Refusals, config: &str) -> anyhow::Result<Arc<dyn Backend>> {
     let config: DomainConfig = toml::from_str(config)?;
-    match Link::new(Domain::Platform, &config)? {
+    match Link::new(Domain::Platform, &config, refusals)? {
         Link::Controller(controller) => Ok(controller.backend),
         Link::Standalone => anyhow::bail!("no controller is configured"),
     }
@@ -271,7 +283,7 @@ pub(crate) fn everything() -> Query {
         alarm_id: None,
         entity_instance_id: None,
         exact: false,
-        rule: fm_common::entity::EntityMatch::Component,
+        rule: EntityMatch::Component,
         include_suppressed: true,
     }
 }

@@ -207,14 +207,21 @@ async fn a_severity_outside_the_five_breaks_every_list() {
         assert!(failure.reason.contains(severity), "{failure}");
         assert!(bench.requests().is_empty(), "it was not even tried");
     }
-    // A list says what is wrong; what concerns one alarm goes on.
-    let failure = bench.backend.list(&everything()).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Retry);
-    assert!(failure.reason.contains("delete it by its uuid"), "{failure}");
+    // A list has what can be shown, and what concerns one alarm goes on.
+    let listed = bench.backend.list(&everything()).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].uuid.as_ref(), Some(&given.uuid));
     let worse = Raise { standing: Some(given.uuid), ..raise(alarm(ENTITY, "worse")) };
     assert_eq!(bench.raise(&worse).await.unwrap(), Some(worse.uuid.clone()));
     assert_eq!(bench.uuids(), [broken.clone(), worse.uuid]);
     bench.clear(ENTITY).await.unwrap();
+    assert_eq!(bench.uuids(), std::slice::from_ref(&broken));
+    // Nothing else stands: a list does not say that nothing stands, but what is wrong. This node has raised none.
+    let failure = bench.backend.list(&everything()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Retry);
+    assert!(failure.reason.contains("delete it by its uuid"), "{failure}");
+    assert!(bench.backend.list_raised(&everything()).await.unwrap().is_empty());
+    bench.clear_all(ENTITY, EntityMatch::Component).await.unwrap();
     assert_eq!(bench.uuids(), std::slice::from_ref(&broken));
     let clear = Clear { key: AlarmKey::new(ALARM_ID, ENTITY), standing: Some(broken) };
     bench.backend.clear(&clear).await.unwrap();
@@ -247,7 +254,7 @@ async fn a_named_port_breaks_the_containerized_service() {
     bench.clear(port).await.unwrap();
     assert!(bench.alarms().is_empty());
     bench.raise(&raise(alarm(port, "broken"))).await.unwrap();
-    bench.backend.clear_all(port, EntityMatch::Component).await.unwrap();
+    bench.clear_all(port, EntityMatch::Component).await.unwrap();
     assert!(bench.alarms().is_empty());
 }
 
@@ -274,6 +281,8 @@ async fn another_writers_named_port_does_not_stop_its_host() {
     // Without a known uuid nobody can say what else stands under the key.
     let failure = bench.raise(&raise(alarm(ENTITY, "other"))).await.unwrap_err();
     assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Retry, false));
+    let failure = bench.backend.list(&everything()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Retry, "nor is a list without it one");
 }
 
 #[tokio::test]
@@ -360,7 +369,7 @@ async fn suppressed_alarms_are_hidden_from_lists() {
     bench.clear(ENTITY).await.unwrap();
     assert!(bench.alarms().is_empty());
     bench.raise(&usual()).await.unwrap();
-    bench.backend.clear_all(ENTITY, EntityMatch::Component).await.unwrap();
+    bench.clear_all(ENTITY, EntityMatch::Component).await.unwrap();
     assert!(bench.alarms().is_empty());
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use fm_agent::backend::FailureKind;
+use fm_agent::backend::{FailureKind, Refusals};
 use fm_rest_sim::{Fault, FaultKind, Service, SimConfig, User};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Bench, everything, from_toml, usual};
+use crate::support::{Bench, everything, from_toml, sharing, usual};
 
 fn user(project: &str, roles: &[&str]) -> SimConfig {
     SimConfig { users: vec![User::new("fm", "fm-secret", project, roles)], ..SimConfig::default() }
@@ -136,6 +136,37 @@ async fn who_waits_for_a_renewal_shares_its_failure() {
         bench.backend.probe().await.unwrap_err();
     }
     assert_eq!(bench.tokens_asked(), 1, "a refused password is not offered again before a pause");
+}
+
+#[tokio::test]
+async fn a_renewal_outlives_the_patience_of_those_who_wait_for_it() {
+    let bench = Bench::platform();
+    bench.fault(Fault::slow(500).at_keystone());
+    for _ in 0..3 {
+        let asked = tokio::time::timeout(Duration::from_millis(20), bench.backend.probe()).await;
+        assert!(asked.is_err(), "{asked:?}");
+    }
+    bench.backend.probe().await.unwrap();
+    assert_eq!(bench.tokens_asked(), 1);
+}
+
+#[tokio::test]
+async fn a_backend_that_is_gone_offers_nothing_more() {
+    let bench = Bench::platform();
+    let keystone = bench.sim.keystone_url();
+    let account = format!("auth_url = '{keystone}'\nusername = 'fm'\npassword = 'fm-secret'");
+    let config = format!("[fm_rest_api.keystone]\n{account}\n");
+    let refusals = Refusals::default();
+    let [first, gone, last] = [(); 3].map(|()| sharing(&refusals, &config).unwrap());
+    bench.fault(Fault::slow(1000).at_keystone());
+    // The first one has its turn, the others wait for theirs.
+    for backend in [&first, &gone, &last] {
+        tokio::time::timeout(Duration::from_millis(20), backend.probe()).await.unwrap_err();
+    }
+    drop(gone);
+    last.probe().await.unwrap();
+    first.probe().await.unwrap();
+    assert_eq!(bench.tokens_asked(), 2);
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ async fn a_clear_all_removes_what_it_can_and_tells_what_it_cannot() {
 #[tokio::test]
 async fn a_clear_all_by_prefix_takes_all_that_begins_so() {
     let bench = planted(&["host=compute-1", "host=compute-10", "host=compute-2"]);
-    bench.backend.clear_all("host=compute-1", EntityMatch::Prefix).await.unwrap();
+    bench.clear_all_by("host=compute-1", EntityMatch::Prefix).await.unwrap();
     assert_eq!(bench.entities(), ["host=compute-2"]);
 }
 

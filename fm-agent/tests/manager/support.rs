@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fm_agent::backend::{Backend, Clear, Delivered, Failure, Link, Log, Query, Raise};
+use fm_agent::backend::{Backend, Clear, ClearAll, Delivered, Failure, Link, Log, Query, Raise, Refusals};
 use fm_agent::config::{Domain, DomainConfig};
 use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey, AlarmState, AlarmType, ProbableCause, Severity, Timestamp};
@@ -109,7 +109,12 @@ impl Bench {
     }
 
     pub(crate) async fn clear_all(&self, entity: &str) -> Result<Delivered, Failure> {
-        self.backend.clear_all(entity, EntityMatch::Component).await
+        self.clear_all_by(entity, EntityMatch::Component).await
+    }
+
+    pub(crate) async fn clear_all_by(&self, entity: &str, rule: EntityMatch) -> Result<Delivered, Failure> {
+        let clear_all = ClearAll { entity_instance_id: entity.to_owned(), rule, standing: Vec::new() };
+        self.backend.clear_all(&clear_all).await
     }
 
     pub(crate) async fn list(&self, query: &Query) -> Vec<Alarm> {
@@ -143,7 +148,7 @@ impl Bench {
 /// The backend of a domain's configuration.
 pub(crate) fn from_toml(config: &str) -> Arc<dyn Backend> {
     let config: DomainConfig = toml::from_str(config).unwrap();
-    match Link::new(Domain::Platform, &config).unwrap() {
+    match Link::new(Domain::Platform, &config, &Refusals::default()).unwrap() {
         Link::Controller(controller) => controller.backend,
         Link::Standalone => panic!("no controller is configured"),
     }

@@ -28,11 +28,10 @@ mod write;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey};
 
 use self::client::Client;
-use super::{Absent, Answer, Backend, Clear, Delivered, Log, Memory, Query, Raise};
+use super::{Absent, Answer, Backend, Clear, ClearAll, Delivered, Log, Memory, Query, Raise};
 use crate::config::FmManagerConfig;
 
 /// One manager.
@@ -64,8 +63,9 @@ impl Backend for FmManager {
         Box::pin(self.clear_alarm(clear))
     }
 
-    fn clear_all<'a>(&'a self, entity_instance_id: &'a str, rule: EntityMatch) -> Answer<'a, Delivered> {
-        Box::pin(self.clear_matching(entity_instance_id, rule))
+    /// The protocol removes by key: no uuid helps.
+    fn clear_all<'a>(&'a self, clear_all: &'a ClearAll) -> Answer<'a, Delivered> {
+        Box::pin(self.clear_matching(&clear_all.entity_instance_id, clear_all.rule))
     }
 
     fn log<'a>(&'a self, log: &'a Log) -> Answer<'a, Delivered> {

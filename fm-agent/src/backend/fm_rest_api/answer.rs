@@ -47,7 +47,8 @@ pub(super) fn interpret(asked: &str, reply: Reply) -> Result<Outcome, Failure> {
         ))),
         (408, said) => Ok(unclear(FailureKind::Retry, asked, status, &said)),
         (429, said) => Err(Failure::retry(reason(asked, status, &said))),
-        (400 | 413 | 422, said) if said.is_the_services() => {
+        // What guards the service does not say these of a request's content; many another server does in its words.
+        (400 | 413 | 422, said @ (Said::Nothing | Said::Fault(_) | Said::Refusal(_))) => {
             Err(Failure::rejected(reason(asked, status, &said)))
         }
         (500, said) if said.is_the_services() => Ok(unclear(FailureKind::Retry, asked, status, &said)),
@@ -65,7 +66,7 @@ fn reason(asked: &str, status: StatusCode, said: &Said) -> String {
     let code = status.as_u16();
     match said {
         Said::Nothing => format!("{asked}: {code} without a word"),
-        Said::Fault(text) | Said::Refusal(text) => format!("{asked}: {code}, {text}"),
+        Said::Fault(text) | Said::Refusal(text) | Said::Guard(text) => format!("{asked}: {code}, {text}"),
         Said::Foreign(text) => {
             format!(
                 "{asked}: {code} with a body that is not fm-rest-api's ({text}); check the endpoint and what is before it"
@@ -81,8 +82,10 @@ enum Said {
     Nothing,
     /// The service's own fault about what was asked for (`faultstring`).
     Fault(String),
-    /// The service, or what guards it, about the request itself.
+    /// The service about the request itself.
     Refusal(String),
+    /// What guards the service, about the request or its token.
+    Guard(String),
     /// Somebody else.
     Foreign(String),
 }
@@ -100,6 +103,7 @@ fn words(body: &[u8]) -> Said {
     let Ok(Value::Object(document)) = serde_json::from_slice::<Value>(body) else {
         return Said::Foreign(shown(&String::from_utf8_lossy(body)));
     };
+    let own = document.contains_key("error_message");
     let inner = match document.get("error_message") {
         // A JSON text inside a JSON text.
         Some(Value::String(text)) => match serde_json::from_str(text) {
@@ -114,7 +118,8 @@ fn words(body: &[u8]) -> Said {
         return Said::Fault(shown(fault));
     }
     match text("description").or_else(|| text("message")).or_else(|| text("title")) {
-        Some(refusal) => Said::Refusal(shown(refusal)),
+        Some(refusal) if own => Said::Refusal(shown(refusal)),
+        Some(refusal) => Said::Guard(shown(refusal)),
         None => Said::Foreign(shown(&String::from_utf8_lossy(body))),
     }
 }
@@ -162,7 +167,10 @@ mod tests {
             (400, FAULT, Rejected, false),
             (413, "", Rejected, false),
             (422, FAULT, Rejected, false),
+            (400, TITLED, Rejected, false),
             (400, PAGE, Unavailable, false),
+            (400, r#"{"message": "no Route matched with those values"}"#, Unavailable, false),
+            (422, r#"{"error": {"code": 422, "message": "not here"}}"#, Unavailable, false),
             (403, TITLED, Unavailable, false),
             (404, TITLED, Unavailable, false),
             (404, PAGE, Unavailable, false),

@@ -1,6 +1,6 @@
 //! Requests to fm-rest-api: address, token, and the one retry after a token was refused.
 //!
-//! Invariants: every request goes through [`Client::send`]; a token that the service refuses is replaced
+//! Invariants: every request goes through [`Client::send_before`]; a token that the service refuses is replaced
 //! once per request; a request that certainly had no effect fails without doubt.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::answer::{Outcome, interpret};
 use crate::backend::http::{self, Broken, Connector};
-use crate::backend::keystone::{Keystone, Token};
+use crate::backend::keystone::{Keystone, Refusals, Token};
 use crate::backend::{Failure, FailureKind};
 use crate::config::{FmRestApiConfig, HttpUrl};
 use crate::failpoint::{self, Moment};
@@ -64,10 +64,11 @@ impl<'a> Request<'a> {
 }
 
 impl Client {
-    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &FmRestApiConfig, refusals: &Refusals) -> anyhow::Result<Self> {
         let http = Arc::new(Connector::new(config)?);
+        let keystone = config.keystone.as_ref();
         let keystone =
-            config.keystone.as_ref().map(|account| Keystone::new(Arc::clone(&http), account)).transpose();
+            keystone.map(|account| Keystone::new(Arc::clone(&http), account, refusals)).transpose();
         let keystone = keystone.context("keystone")?;
         anyhow::ensure!(
             config.endpoint.is_some() || keystone.is_some(),
@@ -79,6 +80,19 @@ impl Client {
     /// Sends a request and says what its answer means.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Outcome, Failure> {
         let asked = request.describe();
+        self.send_before(request, None)
+            .await?
+            .ok_or_else(|| Failure::retry(format!("{asked}: was not sent, it was too late for it")))
+    }
+
+    /// Sends a request unless this moment has come before it goes, however long a token takes. `None`: it has, and
+    /// the service has not carried out anything.
+    pub(super) async fn send_before(
+        &self,
+        request: Request<'_>,
+        moment: Option<Instant>,
+    ) -> Result<Option<Outcome>, Failure> {
+        let asked = request.describe();
         let mut refused = false;
         loop {
             let token = match &self.keystone {
@@ -88,24 +102,28 @@ impl Client {
             if request.method != Method::GET {
                 failpoint::pass(Moment::BeforeRequest);
             }
+            let prepared = self.build(&request, token.as_ref())?;
             let started = Instant::now();
-            let reply = http::exchange(self.build(&request, token.as_ref())?).await;
+            if moment.is_some_and(|moment| started >= moment) {
+                return Ok(None);
+            }
+            let reply = http::exchange(prepared).await;
             let elapsed_ms = started.elapsed().as_millis();
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(broken) => {
                     tracing::debug!(%asked, elapsed_ms, ?broken, "no answer");
-                    return broken_outcome(&asked, broken);
+                    return broken_outcome(&asked, broken).map(Some);
                 }
             };
             tracing::debug!(%asked, elapsed_ms, status = reply.status.as_u16(), "answered");
             if reply.status != StatusCode::UNAUTHORIZED {
                 let forbidden = reply.status == StatusCode::FORBIDDEN;
-                let outcome = interpret(&asked, reply);
+                let outcome = interpret(&asked, reply).map(Some);
                 return if forbidden { outcome.map_err(|failure| held(failure, token)) } else { outcome };
             }
             match (&self.keystone, &token) {
-                (Some(keystone), Some(token)) if !refused => keystone.invalidate(token).await,
+                (Some(keystone), Some(token)) if !refused => keystone.invalidate(token),
                 (Some(_), Some(token)) => {
                     return Err(Failure::unavailable(format!("{asked}: the service {}", token.refused())));
                 }
@@ -201,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_service_needs_an_address() {
-        let error = Client::new(&FmRestApiConfig::default()).err().unwrap();
+        let error = Client::new(&FmRestApiConfig::default(), &Refusals::default()).err().unwrap();
         assert!(error.to_string().contains("endpoint"), "{error}");
     }
 }

@@ -1,7 +1,8 @@
 //! A controller reached over fm-rest-api, version 1.
 //!
 //! `client` sends, `answer` says what an answer means, `wire` is the JSON, `adapt` the form that the service
-//! can hold, `types` what the service knows, `read`, `write` and `memory` are the backend's methods. Which behaviour of
+//! can hold, `types` what the service knows, `read`, `write` and `memory` are the backend's methods, `around` reads where a
+//! list fails. Which behaviour of
 //! the service each rule answers is said where the rule is ("observed behaviour of fm-rest-api, 2026-06").
 //!
 //! Invariants:
@@ -13,6 +14,7 @@
 
 mod adapt;
 mod answer;
+mod around;
 mod client;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -25,19 +27,24 @@ mod write;
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use fm_common::entity::EntityMatch;
 use fm_common::{Alarm, AlarmKey};
 
 use self::adapt::Database;
 use self::client::Client;
-use super::{Absent, Answer, Backend, Clear, Delivered, Log, Memory, Query, Raise};
+use super::keystone::Refusals;
+use super::{Absent, Answer, Backend, Clear, ClearAll, Delivered, Log, Memory, Query, Raise};
 use crate::config::FmRestApiConfig;
+use crate::seldom::Seldom;
 
 /// One fm-rest-api service.
 pub(super) struct FmRestApi {
     client: Client,
     /// The database behind the service, once it has been asked for.
     database: OnceLock<Database>,
+    /// That it has no alarm types.
+    untyped: Seldom,
+    /// That it has alarms which it cannot show.
+    unshown: Seldom,
 }
 
 impl FmRestApi {
@@ -45,8 +52,13 @@ impl FmRestApi {
     ///
     /// # Errors
     /// A certificate file that cannot be used, an account that cannot prove itself, no endpoint.
-    pub(super) fn new(config: &FmRestApiConfig) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(config)?, database: OnceLock::new() })
+    pub(super) fn new(config: &FmRestApiConfig, refusals: &Refusals) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: Client::new(config, refusals)?,
+            database: OnceLock::new(),
+            untyped: Seldom::new(),
+            unshown: Seldom::new(),
+        })
     }
 }
 
@@ -59,8 +71,8 @@ impl Backend for FmRestApi {
         Box::pin(self.clear_alarm(clear))
     }
 
-    fn clear_all<'a>(&'a self, entity_instance_id: &'a str, rule: EntityMatch) -> Answer<'a, Delivered> {
-        Box::pin(self.clear_matching(entity_instance_id, rule))
+    fn clear_all<'a>(&'a self, clear_all: &'a ClearAll) -> Answer<'a, Delivered> {
+        Box::pin(self.clear_matching(clear_all))
     }
 
     fn log<'a>(&'a self, log: &'a Log) -> Answer<'a, Delivered> {
@@ -69,6 +81,10 @@ impl Backend for FmRestApi {
 
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>> {
         Box::pin(self.matching(query))
+    }
+
+    fn list_raised<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<Alarm>> {
+        Box::pin(async { Ok(self.readable(query).await?.0) })
     }
 
     fn remove<'a>(&'a self, key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered> {

@@ -17,7 +17,7 @@ use super::adapt::{self, Database};
 use super::answer::Outcome;
 use super::client::Request;
 use super::wire::{Row, Summary};
-use super::{FmRestApi, wire};
+use super::{FmRestApi, around, wire};
 use crate::backend::{Failure, FailureKind, Query};
 
 /// Alarms in a full page.
@@ -33,9 +33,6 @@ const UUID_CHARS: usize = 36;
 const MOST_DIGITS: usize = 4;
 /// Attempts at a complete list while alarms come and go.
 const ATTEMPTS: usize = 3;
-/// What an alarm's severity can be, other than by mistake.
-const SEVERITIES: [Severity; 5] =
-    [Severity::Critical, Severity::Major, Severity::Minor, Severity::Warning, Severity::Unranked];
 
 /// What the service is asked for: every given text must be in the row.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +56,11 @@ impl Filter {
         }
     }
 
+    /// What covers a query.
+    pub(super) fn of(query: &Query) -> Self {
+        Self::new(query.alarm_id.as_deref(), query.entity_instance_id.as_deref(), query.include_suppressed)
+    }
+
     fn key(key: &AlarmKey) -> Self {
         Self::new(Some(&key.alarm_id), Some(&key.entity_instance_id), true)
     }
@@ -76,12 +78,27 @@ impl Filter {
         Self::new(alarm_id, beginning.as_deref(), true)
     }
 
+    /// The part of it with one severity.
+    pub(super) fn with_severity(&self, severity: Severity) -> Self {
+        Self { severity: Some(severity), ..self.clone() }
+    }
+
+    /// The parts of it that one more digit of the uuid makes.
+    pub(super) fn by_digit(&self) -> impl Iterator<Item = Self> {
+        "0123456789abcdef".chars().map(|digit| Self { uuid: format!("{}{digit}", self.uuid), ..self.clone() })
+    }
+
+    /// How many digits of the uuid make this part.
+    pub(super) fn digits(&self) -> usize {
+        self.uuid.len()
+    }
+
     /// What must be in the alarm id and in the entity, as the values of filters.
     pub(super) fn texts(&self) -> [Option<&str>; 2] {
         [self.alarm_id.as_deref(), self.entity.as_deref()]
     }
 
-    fn means_everything(&self) -> bool {
+    pub(super) fn means_everything(&self) -> bool {
         self.alarm_id.is_none() && self.entity.is_none()
     }
 
@@ -129,10 +146,12 @@ impl FmRestApi {
         parse: fn(&[u8]) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>, Failure> {
         let asked = request.describe();
-        match self.client.send(request).await? {
-            Outcome::NotFound => Ok(None),
-            Outcome::Unclear(failure) => Err(self.whose_fault(failure.in_doubt(false)).await),
-            Outcome::Done(body) => parse(&body).map(Some).map_err(|error| foreign(&asked, &error)),
+        match self.client.send(request).await {
+            Ok(Outcome::NotFound) => Ok(None),
+            Ok(Outcome::Done(body)) => parse(&body).map(Some).map_err(|error| foreign(&asked, &error)),
+            Ok(Outcome::Unclear(failure)) | Err(failure) => {
+                Err(self.whose_fault(failure.in_doubt(false)).await)
+            }
         }
     }
 
@@ -160,11 +179,14 @@ impl FmRestApi {
         }
     }
 
-    /// Whether a question failed by itself or because the service answers none, as without its database.
-    async fn whose_fault(&self, failure: Failure) -> Failure {
+    /// Whether a question failed by itself or because the service answers none, as without its database. That a
+    /// question is refused refuses nothing: no alarm was sent.
+    pub(super) async fn whose_fault(&self, failure: Failure) -> Failure {
         match failure.kind {
-            FailureKind::Retry => self.summary().await.err().unwrap_or(failure),
-            FailureKind::Unavailable | FailureKind::Waits | FailureKind::Rejected => failure,
+            FailureKind::Retry | FailureKind::Rejected => {
+                self.summary().await.err().unwrap_or(Failure { kind: FailureKind::Retry, ..failure })
+            }
+            FailureKind::Unavailable | FailureKind::Waits => failure,
         }
     }
 
@@ -174,7 +196,7 @@ impl FmRestApi {
         let filter = Filter::key(key);
         let mut rows = match self.rows(&filter).await {
             Err(failure) if failure.kind == FailureKind::Retry => {
-                self.readable(&filter, known, failure).await?
+                self.around_one(&filter, known, &failure).await?
             }
             other => other?,
         };
@@ -202,54 +224,43 @@ impl FmRestApi {
         Ok(keys.iter().filter(|key| !standing.contains(&held(key))).cloned().collect())
     }
 
-    /// What can be read of one key where its list fails: a row of another writer whose severity is none
-    /// fails every list it is in, and is in none that asks for another severity.
-    async fn readable(
-        &self,
-        filter: &Filter,
-        known: Option<&str>,
-        failed: Failure,
-    ) -> Result<Vec<Row>, Failure> {
-        let mut rows = Vec::new();
-        let mut unread = false;
-        for severity in SEVERITIES {
-            match self.rows(&Filter { severity: Some(severity), ..filter.clone() }).await {
-                Ok(some) => rows.extend(some),
-                Err(failure) if failure.kind == FailureKind::Retry => unread = true,
-                Err(failure) => return Err(failure),
-            }
+    /// The alarms that a query means, in the callers' form; where some cannot be shown, those that can, if any: that
+    /// there is none cannot be said then.
+    pub(super) async fn matching(&self, query: &Query) -> Result<Vec<Alarm>, Failure> {
+        match self.readable(query).await? {
+            (alarms, Some(failed)) if alarms.is_empty() => Err(around::unlisted(&failed)),
+            (alarms, _) => Ok(alarms),
         }
-        if unread {
-            let row = match known {
-                Some(uuid) => self.alarm(uuid).await?,
-                None => None,
-            };
-            rows.push(row.ok_or_else(|| unlisted(&failed))?);
-        }
-        tracing::warn!(
-            reason = failed.reason,
-            "fm-rest-api cannot list its alarms because of one that it cannot show, such as one with an unknown \
-             severity; delete that one by its uuid. Going on with those that can be read"
-        );
-        Ok(rows)
     }
 
-    /// The alarms that a query means, in the callers' form.
-    pub(super) async fn matching(&self, query: &Query) -> Result<Vec<Alarm>, Failure> {
-        let entity = query.entity_instance_id.as_deref();
-        let filter = Filter::new(query.alarm_id.as_deref(), entity, query.include_suppressed);
-        let rows = self.rows(&filter).await.map_err(|failure| match failure.kind {
-            FailureKind::Retry => unlisted(&failure),
-            _ => failure,
-        })?;
-        let by_database = entity.is_some_and(adapt::entity_depends_on_database)
+    /// The alarms that a query means, in the callers' form. With a failure if the service fails the list for a row
+    /// of another writer whose severity is none of the five; such rows are missing.
+    pub(super) async fn readable(&self, query: &Query) -> Result<(Vec<Alarm>, Option<Failure>), Failure> {
+        let filter = Filter::of(query);
+        let (rows, failed) = match self.rows(&filter).await {
+            Err(failed) if failed.kind == FailureKind::Retry => {
+                let parts = self.by_severity(&filter, &failed).await?;
+                if !parts.unread.is_empty() {
+                    return Err(around::unlisted(&failed));
+                }
+                self.tell_unshown(&failed);
+                (parts.rows, Some(failed))
+            }
+            rows => (rows?, None),
+        };
+        Ok((self.meant(query, rows).await?, failed))
+    }
+
+    /// Those of these rows that the query means, in the callers' form.
+    pub(super) async fn meant(&self, query: &Query, rows: Vec<Row>) -> Result<Vec<Alarm>, Failure> {
+        let by_database = query.entity_instance_id.as_deref().is_some_and(adapt::entity_depends_on_database)
             || rows.iter().any(|row| adapt::entity_depends_on_database(&row.alarm.entity_instance_id));
         let database = self.database_if(by_database).await?;
         Ok(rows.into_iter().filter_map(|row| meant(query, row.alarm, database)).collect())
     }
 
     /// Every row that matches, however many.
-    async fn rows(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
+    pub(super) async fn rows(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
         // Only the sum over everything can be checked.
         let counted = filter.means_everything() && filter.severity.is_none();
         for _ in 0..ATTEMPTS {
@@ -277,10 +288,10 @@ impl FmRestApi {
     /// masked alarms fill the page of one, by the first digits of the uuid.
     async fn parts(&self, filter: &Filter, attempt: usize) -> Result<Vec<Filter>, Failure> {
         if filter.alarm_id.is_some() {
-            return Ok(by_digit(filter));
+            return Ok(filter.by_digit().collect());
         }
         if attempt > 0 {
-            return Ok(by_digit(filter).iter().flat_map(by_digit).collect());
+            return Ok(filter.by_digit().flat_map(|part| part.by_digit().collect::<Vec<_>>()).collect());
         }
         let types = self.alarm_types().await?;
         Ok(types.into_iter().map(|kind| Filter { alarm_id: Some(kind.alarm_id), ..filter.clone() }).collect())
@@ -292,11 +303,11 @@ impl FmRestApi {
         let mut rows = BTreeMap::new();
         while let Some(part) = waiting.pop() {
             let page = self.page(&part).await?;
-            let splittable = part.uuid.len() < MOST_DIGITS;
+            let splittable = part.digits() < MOST_DIGITS;
             if page.len() < if splittable { TRUSTED } else { PAGE } {
                 rows.extend(page.into_iter().map(|row| (row.uuid.clone(), row)));
             } else if splittable {
-                waiting.extend(by_digit(&part));
+                waiting.extend(part.by_digit());
             } else {
                 return Err(Failure::retry(format!(
                     "GET alarms: over {PAGE} alarms whose uuids begin with {}: they cannot be listed",
@@ -309,7 +320,7 @@ impl FmRestApi {
 
     /// Whether the rows are no fewer than the service counts. The summary leaves out suppressed alarms
     /// and those of severity `none`.
-    async fn complete(&self, rows: &[Row]) -> Result<bool, Failure> {
+    pub(super) async fn complete(&self, rows: &[Row]) -> Result<bool, Failure> {
         let counted =
             rows.iter().filter(|row| !row.suppressed && row.alarm.severity != Severity::Unranked).count();
         let total = self.summary().await?.total();
@@ -319,13 +330,6 @@ impl FmRestApi {
     async fn page(&self, filter: &Filter) -> Result<Vec<Row>, Failure> {
         self.read(filter.request().with("expand", "1"), wire::alarms).await
     }
-}
-
-fn by_digit(filter: &Filter) -> Vec<Filter> {
-    "0123456789abcdef"
-        .chars()
-        .map(|digit| Filter { uuid: format!("{}{digit}", filter.uuid), ..filter.clone() })
-        .collect()
 }
 
 /// The alarm in the callers' form, if the query means it.
@@ -348,14 +352,6 @@ fn missing(asked: &str) -> Failure {
 fn foreign(asked: &str, error: &serde_json::Error) -> Failure {
     Failure::unavailable(format!(
         "{asked}: the answer is not fm-rest-api's ({error}); check the endpoint and what is before it"
-    ))
-}
-
-fn unlisted(failure: &Failure) -> Failure {
-    Failure::retry(format!(
-        "{}; an alarm that the service cannot show, such as one with an unknown severity, fails every list it is in: \
-         delete it by its uuid",
-        failure.reason
     ))
 }
 
@@ -395,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_split_covers_every_uuid_once() {
-        let parts = by_digit(&Filter { uuid: "a".into(), ..Filter::default() });
+        let parts: Vec<Filter> = Filter { uuid: "a".into(), ..Filter::default() }.by_digit().collect();
         assert_eq!(parts.len(), 16);
         assert!(parts.iter().all(|part| part.uuid.len() == 2 && part.uuid.starts_with('a')));
     }

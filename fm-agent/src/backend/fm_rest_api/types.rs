@@ -22,9 +22,25 @@ impl FmRestApi {
     }
 
     /// Whether the service accepts this alarm id.
+    ///
+    /// # Errors
+    /// A service that has no alarm types accepts none, but not for good: its database has not been filled yet.
     pub(super) async fn accepts(&self, alarm_id: &str) -> Result<bool, Failure> {
         let equal = self.read(Request::get(PATH).filter("alarm_id", alarm_id), wire::alarm_types).await?;
-        Ok(!equal.is_empty())
+        if !equal.is_empty() {
+            return Ok(true);
+        }
+        let types = self.alarm_types().await?;
+        if types.is_empty() {
+            let reason = "fm-rest-api takes no alarm: it has no alarm types at all, its event_suppression table is \
+                          empty; fill it (fm-dbsync does), what waits goes then";
+            if let Some(kept_back) = self.untyped.may() {
+                tracing::warn!(alarm_id, kept_back, "{reason}");
+            }
+            return Err(Failure::retry(reason));
+        }
+        // It may have come since the first question.
+        Ok(types.iter().any(|kind| kind.alarm_id == alarm_id))
     }
 
     /// The database behind the service: MariaDB takes texts for equal that differ in case, PostgreSQL does

@@ -3,6 +3,7 @@
 //! The rules, and why:
 //! - The service makes nothing unique but uuids. So a raise asks what stands under its key first, unless a list
 //!   has just shown that nothing does, and sends its uuid: sent twice, it stands once.
+//! - What stands is known for a moment only, which has not passed when the raise goes, or it is asked again.
 //! - A set of an active alarm adds a row. So an alarm is changed by deleting it and raising it anew.
 //! - An answer that does not say what happened is followed by questions, at once: does the alarm stand,
 //!   and if not, was it recorded?
@@ -12,18 +13,25 @@
 //! - Alarms are removed by uuid only: by key, the service removes none of two, and on MariaDB one that is
 //!   only similar.
 
-use fm_common::entity::EntityMatch;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
 use fm_common::{Alarm, AlarmKey, AlarmState};
 
 use super::adapt::{self, Held};
 use super::answer::Outcome;
 use super::client::Request;
+use super::read::Filter;
 use super::wire::{Event, Posted, Row};
 use super::{FmRestApi, wire};
-use crate::backend::{Clear, Delivered, Failure, FailureKind, Log, Query, Raise, uuids_for};
+use crate::backend::{Clear, ClearAll, Delivered, Failure, FailureKind, Log, Query, Raise, uuids_for};
 
 /// Attempts at deleting one alarm that still stands after an unclear answer.
 const DELETES: usize = 2;
+/// How long the answer to what stands under a key is relied on, to the sending of what follows from it.
+const FRESH: Duration = Duration::from_secs(1);
+/// How often that is asked in one attempt at a raise.
+const QUESTIONS: usize = 3;
 
 /// What became of an alarm posted under a uuid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,29 +64,49 @@ impl FmRestApi {
         let doubtful = |failure: Failure| failure.in_doubt(raise.in_doubt);
         let held = self.hold(&raise.alarm, Posted::Alarm).await.map_err(doubtful)?;
         let uuids = uuids_for(&raise.uuid, &raise.alarm);
-        if raise.is_new() {
-            return self.post_alarm(&uuids, &held, false).await;
-        }
-        let known = raise.standing.as_deref();
-        let rows = self.standing(&held.alarm.key(), known).await.map_err(doubtful)?;
-        if let Some(kept) = kept(raise, &held, &rows) {
-            let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
-            let unclear = !raise.alarm.keep_existing_alarm && self.delete_all(others).await?;
-            // One that says something else is not this node's, though it is to stay.
-            let is_this = kept.alarm.same_content(&held.alarm);
-            return Ok(delivered(is_this.then_some(&kept.uuid), unclear));
-        }
-        // What stands under its uuid says something else, and goes: a uuid is taken once.
-        let is_used = rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(&raise.uuid));
-        // It does not stand, as far as a list shows. Was it taken and removed or hidden since?
-        if raise.in_doubt
-            && !is_used
-            && let Some(delivered) = self.earlier(&uuids, &held).await.map_err(doubtful)?
+        if raise.is_new()
+            && let Some(moment) = raise.absent_until
+            && let Some(delivered) = self.post_alarm(&uuids, &held, false, moment).await?
         {
-            return Ok(delivered);
+            let late = Instant::now() >= moment;
+            return if late { self.alone(raise, &held, delivered).await } else { Ok(delivered) };
         }
-        let unclear = self.delete_all(with_known(&rows, known)).await?;
-        self.post_alarm(&uuids[usize::from(is_used)..], &held, unclear).await
+        // What has been answered once is not asked again when the sending comes too late.
+        let (mut known, mut in_doubt, mut unclear) = (raise.standing.as_deref(), raise.in_doubt, false);
+        let mut is_used = false;
+        for _ in 0..QUESTIONS {
+            let rows = self.standing(&held.alarm.key(), known).await.map_err(|f| f.in_doubt(in_doubt))?;
+            let moment = Instant::now() + FRESH;
+            if let Some(kept) = kept(raise, &held, &rows) {
+                let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
+                unclear |= !raise.alarm.keep_existing_alarm && self.delete_all(others).await?;
+                // One that says something else is not this node's, though it is to stay.
+                let is_this = kept.alarm.same_content(&held.alarm);
+                return Ok(delivered(is_this.then_some(&kept.uuid), unclear));
+            }
+            // What stands under its uuid says something else, and goes: a uuid is taken once.
+            is_used |= rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(&raise.uuid));
+            // It does not stand, as far as a list shows. Was it taken and removed or hidden since?
+            if in_doubt
+                && !is_used
+                && let Some(earlier) = self.earlier(&uuids, &held).await.map_err(doubtful)?
+            {
+                return Ok(Delivered { unclear, ..earlier });
+            }
+            in_doubt = false;
+            unclear |= self.delete_all(with_known(&rows, known)).await?;
+            known = None;
+            if let Some(delivered) =
+                self.post_alarm(&uuids[usize::from(is_used)..], &held, unclear, moment).await?
+            {
+                return Ok(delivered);
+            }
+        }
+        Err(Failure::retry(format!(
+            "POST alarms: not sent, {QUESTIONS} times more than {} ms had gone since it was asked what stands under \
+             its key; is the service or Keystone slow?",
+            FRESH.as_millis()
+        )))
     }
 
     /// What came of an earlier attempt at a raise that a list does not show; `None` if it was not taken.
@@ -96,6 +124,20 @@ impl FmRestApi {
         Ok(None)
     }
 
+    /// A raise that may have gone later than was known that nothing stands under its key: what somebody else may
+    /// have brought in between is removed, as it would have been before.
+    async fn alone(&self, raise: &Raise, held: &Held, delivered: Delivered) -> Result<Delivered, Failure> {
+        let Some(uuid) = delivered.uuid.as_deref().filter(|_| !raise.alarm.keep_existing_alarm) else {
+            return Ok(delivered);
+        };
+        let stands = |failure: Failure| failure.in_doubt(true);
+        let rows = self.standing(&held.alarm.key(), Some(uuid)).await.map_err(stands)?;
+        let others =
+            rows.iter().map(|row| row.uuid.as_str()).filter(|other| !other.eq_ignore_ascii_case(uuid));
+        let unclear = self.delete_all(others).await.map_err(stands)?;
+        Ok(Delivered { unclear: delivered.unclear || unclear, ..delivered })
+    }
+
     pub(super) async fn clear_alarm(&self, clear: &Clear) -> Result<Delivered, Failure> {
         let entity = &clear.key.entity_instance_id;
         let database = self.database_if(adapt::entity_depends_on_database(entity)).await?;
@@ -107,16 +149,22 @@ impl FmRestApi {
         Ok(delivered(None, unclear))
     }
 
-    pub(super) async fn clear_matching(&self, entity: &str, rule: EntityMatch) -> Result<Delivered, Failure> {
+    pub(super) async fn clear_matching(&self, clear_all: &ClearAll) -> Result<Delivered, Failure> {
         let query = Query {
             alarm_id: None,
-            entity_instance_id: Some(entity.to_owned()),
+            entity_instance_id: Some(clear_all.entity_instance_id.clone()),
             exact: false,
-            rule,
+            rule: clear_all.rule,
             include_suppressed: true,
         };
-        let alarms = self.matching(&query).await?;
-        let unclear = self.delete_all(alarms.iter().filter_map(|alarm| alarm.uuid.as_deref())).await?;
+        let rows = self.as_much_as_possible(&Filter::of(&query)).await?;
+        let alarms = self.meant(&query, rows).await?;
+        let listed: Vec<&str> = alarms.iter().filter_map(|alarm| alarm.uuid.as_deref()).collect();
+        let seen: HashSet<&str> = listed.iter().copied().collect();
+        let known = clear_all.standing.iter().map(String::as_str);
+        // The manager may have masked them.
+        let unlisted: Vec<&str> = known.filter(|uuid| !seen.contains(uuid)).collect();
+        let unclear = self.delete_all(listed.into_iter().chain(unlisted)).await?;
         Ok(delivered(None, unclear))
     }
 
@@ -144,7 +192,8 @@ impl FmRestApi {
                     Record::Nothing => {}
                 }
             }
-            let Some(failure) = self.post(&held, uuid, Posted::Log).await? else {
+            let answer = self.client.send(posting(&held, uuid, Posted::Log)?).await?;
+            let Some(failure) = not_taken(&held, uuid, answer) else {
                 return Ok(delivered(Some(uuid), false));
             };
             match self.recorded(uuid, &held.alarm, AlarmState::Log).await {
@@ -157,15 +206,24 @@ impl FmRestApi {
         Err(taken(&log.uuid))
     }
 
-    /// Posts under the first of these uuids that is nobody else's.
-    async fn post_alarm(&self, uuids: &[String], held: &Held, unclear: bool) -> Result<Delivered, Failure> {
+    /// Sends an alarm under whose key nothing stood a moment ago, under the first of these uuids that is nobody
+    /// else's. `None`: it could not go before `moment`, until which that may be relied on.
+    async fn post_alarm(
+        &self,
+        uuids: &[String],
+        held: &Held,
+        unclear: bool,
+        moment: Instant,
+    ) -> Result<Option<Delivered>, Failure> {
         for uuid in uuids {
-            let Some(failure) = self.post(held, uuid, Posted::Alarm).await? else {
-                return Ok(delivered(Some(uuid), unclear));
+            let request = posting(held, uuid, Posted::Alarm)?;
+            let Some(answer) = self.client.send_before(request, Some(moment)).await? else { return Ok(None) };
+            let Some(failure) = not_taken(held, uuid, answer) else {
+                return Ok(Some(delivered(Some(uuid), unclear)));
             };
             match self.fate_of_alarm(uuid, &held.alarm).await {
-                Ok(Fate::There) => return Ok(delivered(Some(uuid), true)),
-                Ok(Fate::Removed) => return Ok(delivered(None, true)),
+                Ok(Fate::There) => return Ok(Some(delivered(Some(uuid), true))),
+                Ok(Fate::Removed) => return Ok(Some(delivered(None, true))),
                 Ok(Fate::Taken) => {}
                 Ok(Fate::Differs) => {
                     let reason = format!("{}; its alarm stands there in other words", failure.reason);
@@ -187,25 +245,6 @@ impl FmRestApi {
         Err(taken(uuids.first().map_or("", String::as_str)))
     }
 
-    /// Posts. `None`: it was taken. A failure that is given is in doubt and must be resolved by asking.
-    async fn post(&self, held: &Held, uuid: &str, posted: Posted) -> Result<Option<Failure>, Failure> {
-        let body = wire::body(&held.alarm, uuid, posted)
-            .map_err(|error| Failure::rejected(format!("the alarm cannot be written as JSON: {error}")))?;
-        let unclear = |what: &str| Failure {
-            kind: FailureKind::Unavailable,
-            reason: format!("POST alarms: {what}; check the endpoint and what is before it"),
-            in_doubt: true,
-        };
-        let answer = self.client.send(Request::post(&["alarms"], body)).await?;
-        tell(held);
-        Ok(match answer {
-            Outcome::Done(body) if wire::posted_uuid(&body).as_deref() == Some(uuid) => None,
-            Outcome::Done(_) => Some(unclear("an answer that is not fm-rest-api's")),
-            Outcome::NotFound => Some(unclear("not found (404)")),
-            Outcome::Unclear(failure) => Some(failure),
-        })
-    }
-
     /// Removes these alarms. Gives whether any had to be asked for.
     async fn delete_all<'a>(&self, uuids: impl Iterator<Item = &'a str> + Send) -> Result<bool, Failure> {
         let mut unclear = false;
@@ -220,7 +259,14 @@ impl FmRestApi {
         let mut unclear = false;
         let mut last = None;
         for _ in 0..DELETES {
-            let failure = match self.client.send(Request::delete(&["alarms", uuid])).await? {
+            let answer = match self.client.send(Request::delete(&["alarms", uuid])).await {
+                // There is nothing in it that could be refused: somebody else speaks.
+                Err(failure) if failure.kind == FailureKind::Rejected => {
+                    return Err(self.whose_fault(failure).await);
+                }
+                answer => answer?,
+            };
+            let failure = match answer {
                 // The service says 404 of an event, too, when the alarm is gone and its event got lost.
                 Outcome::NotFound => return Ok(unclear),
                 // 204 has no body: what has one may be somebody else's page.
@@ -274,6 +320,29 @@ impl FmRestApi {
     async fn hold(&self, alarm: &fm_common::Alarm, posted: Posted) -> Result<Held, Failure> {
         let database = self.database_if(adapt::depends_on_database(alarm)).await?;
         adapt::hold(alarm, posted, database).map_err(Failure::rejected)
+    }
+}
+
+/// The request that posts an alarm under a uuid.
+fn posting(held: &Held, uuid: &str, posted: Posted) -> Result<Request<'static>, Failure> {
+    let body = wire::body(&held.alarm, uuid, posted)
+        .map_err(|error| Failure::rejected(format!("the alarm cannot be written as JSON: {error}")))?;
+    Ok(Request::post(&["alarms"], body))
+}
+
+/// What the answer to a POST means. `None`: it was taken. A failure is in doubt and must be resolved by asking.
+fn not_taken(held: &Held, uuid: &str, answer: Outcome) -> Option<Failure> {
+    let unclear = |what: &str| Failure {
+        kind: FailureKind::Unavailable,
+        reason: format!("POST alarms: {what}; check the endpoint and what is before it"),
+        in_doubt: true,
+    };
+    tell(held);
+    match answer {
+        Outcome::Done(body) if wire::posted_uuid(&body).as_deref() == Some(uuid) => None,
+        Outcome::Done(_) => Some(unclear("an answer that is not fm-rest-api's")),
+        Outcome::NotFound => Some(unclear("not found (404)")),
+        Outcome::Unclear(failure) => Some(failure),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::config::{Account, Credential, KeystoneDomain, Named, Proof, SecretSou
 
 /// How a token is come by.
 pub(super) enum Order {
-    /// Keystone is asked for a new one with this JSON body.
-    New(SecretString),
+    /// Keystone is asked for a new one: for this account, in words that hold no secret, with this JSON body.
+    New(String, SecretString),
     /// Somebody else has written one to a file.
     Ready(SecretString, PathBuf),
 }
@@ -20,15 +20,17 @@ pub(super) enum Order {
 impl Order {
     /// What the account says, or why its secret cannot be had. Blocks for the reading of one small file.
     pub(super) fn of(account: &Account) -> Result<Self, String> {
-        let auth = match &account.proof {
+        let (name, auth) = match &account.proof {
             Proof::Password { user, password, project } => {
                 let password = read(password)?;
                 let mut user = named(user);
+                let name = format!("user {user}");
                 user["password"] = password.expose_secret().into();
-                json!({
+                let auth = json!({
                     "identity": { "methods": ["password"], "password": { "user": user } },
                     "scope": { "project": named(project) }
-                })
+                });
+                (name, auth)
             }
             // An application credential is for its own project: a scope would be refused.
             Proof::ApplicationCredential { credential, secret } => {
@@ -36,14 +38,16 @@ impl Order {
                     Credential::Id(id) => json!({ "id": id }),
                     Credential::Name { name, owner } => json!({ "name": name, "user": named(owner) }),
                 };
+                let name = format!("application credential {credential}");
                 credential["secret"] = read(secret)?.expose_secret().into();
-                json!({
+                let auth = json!({
                     "identity": { "methods": ["application_credential"], "application_credential": credential }
-                })
+                });
+                (name, auth)
             }
             Proof::TokenFile(path) => return Ok(Self::Ready(first_line(path, "token")?, path.clone())),
         };
-        Ok(Self::New(SecretString::from(json!({ "auth": auth }).to_string())))
+        Ok(Self::New(name, SecretString::from(json!({ "auth": auth }).to_string())))
     }
 }
 
@@ -124,7 +128,7 @@ mod tests {
 
     fn body(account: &Account) -> Result<String, String> {
         match Order::of(account)? {
-            Order::New(body) => Ok(body.expose_secret().to_owned()),
+            Order::New(_, body) => Ok(body.expose_secret().to_owned()),
             Order::Ready(..) => panic!("a ready token"),
         }
     }
@@ -147,6 +151,21 @@ mod tests {
             made("user_id = 'u'\npassword = 'p'\nproject_id = 'i'")["auth"]["scope"],
             json!({"project": {"id": "i"}})
         );
+    }
+
+    #[test]
+    fn an_account_is_the_same_whatever_its_secret_and_its_project() {
+        let name = |keys: &str| match Order::of(&account(keys)).unwrap() {
+            Order::New(name, _) => name,
+            Order::Ready(..) => panic!("a ready token"),
+        };
+        let one = name("username = 'fm'\npassword = 'canary'\nproject_name = 'services'");
+        assert_eq!(one, name("username = 'fm'\npassword = 'other'\nproject_name = 'admin'"));
+        assert_ne!(one, name("username = 'fm2'\npassword = 'canary'\nproject_name = 'services'"));
+        assert_ne!(one, name("username = 'fm'\npassword = 'canary'\nuser_domain_name = 'D'"));
+        let credential = name("application_credential_id = 'fm'\napplication_credential_secret = 'canary'");
+        assert_ne!(one, credential);
+        assert!(!one.contains("canary") && !credential.contains("canary"));
     }
 
     #[test]

@@ -8,14 +8,15 @@ use reqwest::Url;
 use super::certificate::Need;
 use super::finding::Findings;
 use super::{certificate, clock, reach};
-use crate::backend::Link;
 use crate::backend::inspect::{Inspection, Shown, question};
+use crate::backend::{Link, Refusals};
 use crate::config::{BackendConfig, Domain, DomainConfig, FmManagerConfig, FmRestApiConfig, HttpUrl};
 
 pub(super) async fn check(
     domain: Domain,
     config: &DomainConfig,
     ask_limit: Duration,
+    refusals: &Refusals,
     findings: &mut Findings,
 ) {
     match config.backend() {
@@ -26,7 +27,7 @@ pub(super) async fn check(
             // Of the way to some there is more to tell; using it is the same for all.
             let (kind, is_reached) = match config {
                 DomainConfig { fm_rest_api: Some(rest), .. } => {
-                    ("service", rest_api(domain, rest, findings).await)
+                    ("service", rest_api(domain, rest, refusals, findings).await)
                 }
                 DomainConfig { fm_manager: Some(manager), .. } => {
                     ("manager", manager_reached(manager, findings).await)
@@ -34,7 +35,7 @@ pub(super) async fn check(
                 _ => ("controller", true),
             };
             if is_reached {
-                used(domain, kind, config, ask_limit, findings).await;
+                used(domain, kind, config, ask_limit, refusals, findings).await;
             }
         }
         Err((key, reason)) => {
@@ -49,7 +50,12 @@ async fn manager_reached(config: &FmManagerConfig, findings: &mut Findings) -> b
 }
 
 /// Whether service and Keystone can be reached, and the account is good.
-async fn rest_api(domain: Domain, config: &FmRestApiConfig, findings: &mut Findings) -> bool {
+async fn rest_api(
+    domain: Domain,
+    config: &FmRestApiConfig,
+    refusals: &Refusals,
+    findings: &mut Findings,
+) -> bool {
     if let Ok(tls) = config.tls() {
         if let Some(path) = &tls.ca_file {
             certificate::tell_file("ca-certificate", path, Need::One, findings);
@@ -58,7 +64,7 @@ async fn rest_api(domain: Domain, config: &FmRestApiConfig, findings: &mut Findi
             certificate::tell_file("client-certificate", path, Need::All, findings);
         }
     }
-    let inspection = match Inspection::new(config) {
+    let inspection = match Inspection::new(config, refusals) {
         Ok(inspection) => inspection,
         Err(error) => {
             let advice = "Correct the file or the key that is named; the agent does not start with it.";
@@ -186,9 +192,10 @@ async fn used(
     check: &'static str,
     config: &DomainConfig,
     ask_limit: Duration,
+    refusals: &Refusals,
     findings: &mut Findings,
 ) {
-    let link = match Link::new(domain, config) {
+    let link = match Link::new(domain, config, refusals) {
         Ok(link) => link,
         Err(error) => {
             findings.fail(check, domain.name(), &format!("{error:#}"), "Correct the configuration.");

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - It runs with and without a running agent, and changes nothing: neither here nor at a controller.
 //! - It reads the configuration that the agent reads and goes to controllers with the agent's own code.
-//! - No secret is printed. A credential is offered to Keystone once.
+//! - No secret is printed. A credential that Keystone refuses is offered once, however many domains use it.
 
 mod audit;
 mod certificate;
@@ -30,6 +30,7 @@ use super::out::Out;
 use super::table::{Mark, shown};
 use super::{Agent, control};
 use crate::agent::Places;
+use crate::backend::Refusals;
 use crate::config::{self, Config};
 
 /// What the doctor is asked to do.
@@ -83,9 +84,10 @@ fn places(config: &Config, findings: &mut Findings) -> Option<Places> {
 
 fn controllers(config: &Config, findings: &mut Findings) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (refusals, ask_limit) = (Refusals::default(), config.agent.ask_timeout_ms.duration());
     runtime.block_on(async {
         for (domain, domain_config) in config.domains() {
-            controller::check(domain, domain_config, config.agent.ask_timeout_ms.duration(), findings).await;
+            controller::check(domain, domain_config, ask_limit, &refusals, findings).await;
         }
     });
     // A name that is still looked up must not hold up the end.

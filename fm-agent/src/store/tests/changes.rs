@@ -337,8 +337,14 @@ async fn what_waits_can_be_read_in_parts_and_counted() {
     let bed = Bed::delivering();
     bed.all((0..5).map(|number| log(Platform, &alarm(&number.to_string(), ""))).collect()).await;
     let all = bed.waiting(Platform).await;
-    let part = bed.store().reader.waiting(Platform, all[1].seq, 2).await.unwrap();
-    assert_eq!(part, all[2..4]);
+    let part = async |after: usize, most, most_bytes| {
+        bed.store().reader.waiting(Platform, all[after].seq, most, most_bytes).await.unwrap()
+    };
+    assert_eq!(part(1, 2, usize::MAX).await, (all[2..4].to_vec(), true));
+    assert_eq!(part(1, 9, usize::MAX).await, (all[2..].to_vec(), false));
+    assert_eq!(part(1, 9, 1).await, (all[2..3].to_vec(), true), "one at least");
+    assert_eq!(part(1, 9, all[2].bytes() + 1).await, (all[2..4].to_vec(), true));
+    assert_eq!(part(4, 9, 1).await, (Vec::new(), false));
     let count = bed.store().reader.count_waiting(Platform).await.unwrap();
     assert_eq!((count.requests, count.oldest, count.rejected), (5, Some(all[0].taken_at), 0));
     let none = bed.store().reader.count_waiting(Openstack).await.unwrap();

@@ -43,7 +43,7 @@ async fn what_was_answered_is_on_disk_before_the_answer() {
             fs::copy(bed.directory.path().join(file), killed.path().join(file)).unwrap();
         }
         let store = Store::open(&options(killed.path(), &[(Platform, false)])).unwrap();
-        let found = store.reader.waiting(Platform, 0, usize::MAX).await.unwrap();
+        let (found, _) = store.reader.waiting(Platform, 0, usize::MAX, usize::MAX).await.unwrap();
         assert_eq!(found, bed.waiting(Platform).await);
     }
 }

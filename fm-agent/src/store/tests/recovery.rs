@@ -252,10 +252,10 @@ async fn a_disk_that_spoils_everything_does_not_keep_the_agent_busy() {
     let (bed, _) = in_use().await;
     for quarantines in [1, 1] {
         spoil_in_use(&bed, "request_by_domain", "leaf");
-        let all = bed.store().reader.waiting(Platform, 0, usize::MAX).await;
+        let all = bed.store().reader.waiting(Platform, 0, usize::MAX, usize::MAX).await;
         assert_eq!(bed.store().condition().quarantines(), quarantines);
         match all {
-            Ok(found) => assert!(!found.is_empty()),
+            Ok((found, _)) => assert!(!found.is_empty()),
             Err(error) => assert_eq!(error.kind, StoreErrorKind::Damaged),
         }
     }
