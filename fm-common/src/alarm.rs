@@ -42,7 +42,8 @@ impl AlarmKey {
 #[expect(clippy::struct_excessive_bools, reason = "these are the flags that callers and services have")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Alarm {
-    /// Identifies this raise; `None` until the client gives it one.
+    /// Identifies this raise. The client gives a new one to each set and log; what the caller's alarm has,
+    /// perhaps because it was read, is not used.
     pub uuid: Option<String>,
     /// The catalogue id, such as `300.010`.
     pub alarm_id: String,

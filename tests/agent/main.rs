@@ -37,6 +37,7 @@ mod semantics;
 mod service_manager;
 mod standalone;
 mod support;
+mod uuids;
 mod vanished;
 mod window;
 mod wire;

@@ -1,13 +1,16 @@
 //! A node under test: the real program in a process of its own, stand-in controllers, a client.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use fm_common::client::{Client, ClientError, Options};
+use fm_common::protocol::{Hello, Request, RequestHeader, Response, codec};
 use fm_common::{Alarm, AlarmKey, AlarmType, ErrorCode, ProbableCause, Severity};
 use fm_rest_sim::{Sim, SimConfig};
 use serde_json::Value;
@@ -158,6 +161,22 @@ impl Node {
         })
     }
 
+    /// A set by a library that sends its caller's uuid as it is, as older ones do.
+    pub(crate) fn older_set(&self, alarm: Alarm) -> Response {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut frames = Vec::new();
+        codec::encode_hello(&mut frames, &Hello::new("older")).unwrap();
+        stream.write_all(&frames).unwrap();
+        codec::decode_hello_answer(&frame(&mut stream)).unwrap();
+        let token = std::array::from_fn(|_| fastrand::u8(..));
+        let header = RequestHeader { id: 1, timeout_ms: 20_000, detached: false, token };
+        frames.clear();
+        codec::encode_request(&mut frames, &header, &Request::Set(alarm)).unwrap();
+        stream.write_all(&frames).unwrap();
+        codec::decode_response(&frame(&mut stream)).unwrap().1
+    }
+
     /// The agent's program with the node's configuration.
     pub(crate) fn command(&self) -> Command {
         let log = fs::File::options()
@@ -270,6 +289,14 @@ impl Drop for Node {
             eprintln!("the agent's log:\n{}", self.log());
         }
     }
+}
+
+fn frame(stream: &mut UnixStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut payload = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut payload).unwrap();
+    payload
 }
 
 /// The configuration of a domain whose controller is this one.

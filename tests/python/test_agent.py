@@ -163,12 +163,14 @@ def test_a_returned_fault_can_be_set(api: Api, alarm_id: str, host: str) -> None
     fault = api.get_fault(alarm_id, host)
     assert fault is not None
     api.clear_fault(alarm_id, host)
-    fault.uuid = None
     fault.severity = "critical"
-    assert api.set_fault(fault)
+    made = api.set_fault(fault)
+    assert made is not None
+    assert made != fault.uuid
     again = api.get_fault(alarm_id, host)
     assert again is not None
-    assert {**again.as_dict(), "uuid": None} == fault.as_dict()
+    assert again.as_dict() == {**fault.as_dict(), "uuid": made}
+    assert api.set_fault(again) == made
 
 
 def test_every_value_comes_back(alarm_id: str, host: str) -> None:

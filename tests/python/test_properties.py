@@ -85,7 +85,7 @@ def expected_back(fault: fm_api.Fault, made: str, time: Any) -> dict[str, Any]:
         expected[name] = expected[name] or " "
     return {
         **expected,
-        "uuid": fault.uuid or made,
+        "uuid": made,
         "timestamp": time if given_time is None else utc(given_time),
         "service_affecting": str(fault.service_affecting),
         "suppression": str(fault.suppression),

@@ -40,7 +40,7 @@ def test_the_old_package_gets_the_same_fields(alarm_id: str, host: str, changed:
     made = old.set_fault(fault)
     assert made is not None
     if fault.uuid:
-        assert made == fault.uuid
+        assert made != fault.uuid
     found = new.get_fault(alarm_id, entity)
     assert found is not None
     expected = as_returned(found)

@@ -2,6 +2,8 @@
 //! the agent itself is killed, and what must hold all the same.
 //!
 //! - No call passes its deadline, and each means what the table of calls says: callers read what they wrote.
+//! - Callers set and log again what they have read, changed and elsewhere, with the uuid that it had; where events
+//!   may be lost, by an older library, too, which sends that uuid as it is.
 //! - When the faults end everything is delivered: the controllers' alarms equal the model's, and nobody
 //!   else's alarms were touched.
 //! - Each raise left one alarm and one set event, each clear one clear event, each log one event, in the

@@ -38,6 +38,8 @@ pub(crate) struct World {
     /// An agent of another node, that keeps the event logs busy where they are at their cap.
     other: Option<Node>,
     model: [Domain; 2],
+    /// Alarms that were read, which callers set again, changed.
+    read: Vec<Alarm>,
     numbers: u32,
     calls: u32,
     strikes: u32,
@@ -74,6 +76,7 @@ impl World {
             caller,
             other,
             model: Default::default(),
+            read: Vec::new(),
             numbers: 0,
             calls: 0,
             strikes: 0,
@@ -147,7 +150,11 @@ impl World {
         }
         self.numbers += 1;
         let severity = [Severity::Critical, Severity::Major, Severity::Minor][self.rng.usize(0..3)].clone();
+        // What a caller reads and changes keeps its uuid and its time, wherever it is set then.
+        let read = if self.rng.bool() { self.rng.choice(&self.read) } else { None };
         let fresh = Alarm {
+            uuid: read.and_then(|alarm| alarm.uuid.clone()),
+            timestamp: read.and_then(|alarm| alarm.timestamp),
             alarm_id: key.alarm_id,
             reason_text: format!("number {}", self.numbers),
             severity,
@@ -156,12 +163,21 @@ impl World {
         (domain, fresh)
     }
 
+    /// Whether an older library sends this, which passes a uuid on as it is. A used one costs the event of a raise.
+    fn sends_as_older(&mut self) -> bool {
+        self.losses == Losses::Events && self.rng.bool()
+    }
+
     fn set(&mut self) {
         let (domain, mut alarm) = self.alarm();
         alarm.keep_existing_alarm = self.rng.u32(0..5) == 0;
         let sent = alarm.clone();
-        let uuid = self.timed("set", WRITE_MS, |caller| caller.set(sent)).unwrap();
-        assert!(!uuid.is_empty());
+        if self.sends_as_older() {
+            self.node.older_set(sent).unwrap();
+        } else {
+            let uuid = self.timed("set", WRITE_MS, |caller| caller.set(sent)).unwrap();
+            assert!(!uuid.is_empty());
+        }
         self.model[domain].set(&alarm);
     }
 
@@ -218,7 +234,11 @@ impl World {
         let reason_text = format!("log {}", self.numbers);
         let log = Alarm { alarm_state: AlarmState::Log, reason_text, ..alarm };
         let sent = log.clone();
-        self.timed("log", WRITE_MS, |caller| caller.set(sent)).unwrap();
+        if self.sends_as_older() {
+            self.node.older_set(sent).unwrap();
+        } else {
+            self.timed("log", WRITE_MS, |caller| caller.set(sent)).unwrap();
+        }
         self.model[domain].log(&log);
     }
 
@@ -248,6 +268,7 @@ impl World {
         match (self.model[domain].standing.get(&key), result) {
             (Some(standing), Ok(found)) => {
                 assert!(found.same_content(standing), "{found:?} for {standing:?}");
+                self.read.push(found);
             }
             (None, Err(ErrorCode::EntityNotFound | ErrorCode::NoConnect)) => {}
             (standing, result) => panic!("get {key:?} gave {result:?}, stands: {standing:?}"),

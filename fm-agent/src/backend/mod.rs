@@ -22,6 +22,7 @@ mod http;
 pub mod inspect;
 mod keystone;
 mod link;
+mod naming;
 pub mod resync;
 pub mod traffic;
 
@@ -35,6 +36,7 @@ use fm_common::{Alarm, AlarmKey, Timestamp};
 
 pub use keystone::Refusals;
 pub use link::{Controller, Link};
+use naming::uuids_for;
 
 /// What a backend's method gives.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -195,8 +197,8 @@ impl Query {
 /// A request that the controller has taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// For a raise: the uuid under which the alarm stands there now. `None` when it was found that it
-    /// had been raised and removed again by somebody.
+    /// For a raise: the uuid under which the alarm stands there now. `None` when it does not: it had been raised
+    /// and was removed again by somebody, or the alarm that was to be kept in its place is another's.
     pub uuid: Option<String>,
     /// The controller's answer was unclear and had to be resolved by asking.
     pub unclear: bool,

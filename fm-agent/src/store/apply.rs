@@ -328,8 +328,9 @@ pub(super) fn uuid_of(alarm: &Alarm) -> String {
     alarm.uuid.clone().unwrap_or_default()
 }
 
-/// The uuid for a new raise at the controller: the alarm's own, unless the caller uses one again that
-/// the alarm had before. The controller takes a uuid once in its life.
+/// The uuid for a new raise at the controller: the alarm's own, unless it is one again that the alarm had
+/// before. The controller takes a uuid once in its life. That it is new is not certain, for older libraries send
+/// what their callers have read: a controller's backend sees to a uuid that is another's.
 fn fresh_uuid(alarm: &Alarm, previous: Option<&Kept>) -> String {
     let own = uuid_of(alarm);
     let used = previous.is_some_and(|kept| {

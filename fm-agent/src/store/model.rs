@@ -218,8 +218,8 @@ pub enum Report {
     Done {
         /// Which.
         seq: i64,
-        /// For a raise: the uuid under which the alarm stands at the controller; `None` when somebody
-        /// removed it again.
+        /// For a raise: the uuid under which the alarm stands at the controller; `None` when it does not: somebody
+        /// removed it again, or another's was kept in its place.
         uuid: Option<String>,
     },
     /// The controller refuses the request for good.

@@ -150,7 +150,14 @@ async fn an_answer_that_comes_too_late_is_asked_about() {
     assert!(failure.reason.contains("request_timeout_ms"), "{failure}");
     // The service gets to it after all, before the next attempt.
     let mut late = fm_rest_sim::NewAlarm::new(ALARM_ID, ENTITY, "major");
+    let text = |text: &str| Some(text.to_owned());
     late.fields.uuid.clone_from(&given.uuid);
+    late.fields.entity_type_id = text(&given.alarm.entity_type_id);
+    late.fields.reason_text = text(&given.alarm.reason_text);
+    late.fields.alarm_type = text(given.alarm.alarm_type.as_str());
+    late.fields.probable_cause = text(given.alarm.probable_cause.as_str());
+    late.fields.service_affecting = Some(given.alarm.service_affecting);
+    late.fields.suppression = Some(given.alarm.suppression);
     bench.sim.insert_alarm(late).unwrap();
     assert_eq!(bench.insist(&Raise { in_doubt: true, ..given.clone() }, 1).await, Some(given.uuid));
     assert_eq!(bench.alarms().len(), 1);

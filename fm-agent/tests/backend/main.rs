@@ -14,3 +14,4 @@ mod secrets;
 mod support;
 mod surprises;
 mod tokens;
+mod uuids;

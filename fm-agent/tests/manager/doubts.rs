@@ -39,17 +39,59 @@ async fn a_raise_that_was_not_taken_is_sent_again() {
     }
 }
 
-/// Whatever the manager makes of a text: the uuid says that it is this raise.
+/// A caller may send the uuid of what it has read: it does not say that this is the raise.
 #[tokio::test]
-async fn a_raise_that_stands_in_other_words_is_not_sent_again() {
+async fn a_uuid_that_stands_in_other_words_is_no_earlier_attempt() {
+    for in_doubt in [false, true] {
+        let bench = Bench::new();
+        let read = usual();
+        bench.raise(&read).await.unwrap();
+        let mut worse = Raise { in_doubt, ..read };
+        worse.alarm.reason_text = "worse".to_owned();
+        bench.raise(&worse).await.unwrap();
+        let rows = bench.sim.alarms();
+        assert_eq!((rows.len(), rows[0].reason_text.as_str()), (1, "worse"));
+        assert_eq!(bench.count(Action::Create), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_that_is_to_stay_and_says_something_else_is_not_this_nodes() {
     let bench = Bench::new();
-    let raised = usual();
-    bench.raise(&raised).await.unwrap();
-    let mut row = bench.sim.alarms().remove(0);
-    row.reason_text = "BROKEN".to_owned();
-    bench.sim.insert(row);
-    let delivered = bench.raise(&Raise { in_doubt: true, ..raised.clone() }).await.unwrap();
-    assert_eq!((delivered.uuid, bench.count(Action::Create)), (Some(raised.uuid), 1));
+    bench.raise(&usual()).await.unwrap();
+    let mut keep = raise(alarm(ENTITY, "worse"));
+    keep.alarm.keep_existing_alarm = true;
+    assert_eq!(bench.raise(&keep).await.unwrap().uuid, None);
+    let theirs = bench.sim.alarms().remove(0);
+    assert_eq!(theirs.reason_text, "broken");
+    keep.alarm.reason_text = "broken".to_owned();
+    assert_eq!(bench.raise(&keep).await.unwrap().uuid, Some(theirs.uuid));
+}
+
+#[tokio::test]
+async fn a_raise_whose_uuid_is_another_alarms_goes_under_a_second_one() {
+    let bench = Bench::new();
+    let read = usual();
+    bench.raise(&read).await.unwrap();
+    // As a database that takes a uuid once answers it.
+    bench.once(Action::Create, FaultKind::Code(11));
+    let other = Raise { alarm: alarm("host=other", "broken"), ..read.clone() };
+    let delivered = bench.raise(&other).await.unwrap();
+    assert_eq!(bench.entities(), [ENTITY, "host=other"]);
+    assert!(delivered.uuid.is_some_and(|uuid| uuid != read.uuid));
+}
+
+#[tokio::test]
+async fn a_log_whose_uuid_is_another_events_is_recorded_under_a_second_one() {
+    let bench = Bench::new();
+    let first = log(ENTITY);
+    bench.backend.log(&first).await.unwrap();
+    assert_eq!(bench.events(), [EventState::Log], "the event log takes a uuid once");
+    let mut second = log(ENTITY);
+    second.uuid.clone_from(&first.uuid);
+    second.alarm.reason_text = "another".to_owned();
+    assert_ne!(bench.backend.log(&second).await.unwrap().uuid, Some(first.uuid));
+    assert_eq!(bench.events(), [EventState::Log, EventState::Log]);
 }
 
 #[tokio::test]
@@ -160,7 +202,7 @@ async fn a_log_whose_answer_is_lost_is_sent_again_and_recorded_once() {
 #[tokio::test]
 async fn a_moments_failure_loses_no_log() {
     let bench = Bench::new();
-    bench.once(Action::Create, FaultKind::Code(11));
+    bench.fault(Fault::new(FaultKind::Code(11)).on(Action::Create).times(2));
     let mut logged = log(ENTITY);
     let failure = bench.backend.log(&logged).await.unwrap_err();
     assert_eq!((failure.kind, failure.in_doubt), (FailureKind::Retry, false));

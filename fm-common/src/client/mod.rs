@@ -145,6 +145,9 @@ impl Client {
 
     /// Raises an alarm, clears it or records a log, as its state and severity say, and returns its uuid
     /// (for a clear, the empty text). `Ok` means: on this node's disk.
+    ///
+    /// The uuid is made for this call, whatever uuid the alarm carries: that of an alarm that was read is another
+    /// raise's. A set that changes nothing returns the uuid that the alarm has.
     pub fn set(&self, mut alarm: Alarm) -> Result<String, ClientError> {
         stamp(&mut alarm);
         match self.write(&Request::Set(alarm))? {
@@ -337,10 +340,10 @@ const fn millis(timeout: Duration) -> u32 {
     }
 }
 
-/// What only the caller knows: when, and under which name. A text that is no uuid is left for the
-/// agent to refuse by its field's name.
+/// What only the caller knows: when, and under which name. The name is new for each call: a controller takes a
+/// uuid once in its life. A text that is no uuid is left for the agent to refuse by its field's name.
 fn stamp(alarm: &mut Alarm) {
-    if alarm.uuid.as_deref().is_none_or(|text| text.trim().is_empty()) {
+    if alarm.uuid.as_deref().is_none_or(|text| text.trim().is_empty() || Uuid::try_parse(text).is_ok()) {
         alarm.uuid = Some(Uuid::new_v4().to_string());
     }
     alarm.timestamp.get_or_insert_with(Timestamp::now);

@@ -7,6 +7,8 @@
 //! - A request whose answer got lost may still be carried out. The manager takes requests one after the
 //!   other, so an answer to a later question says that what was sent before has been taken or never will be.
 //!   Hence every attempt begins with a question.
+//! - A uuid proves nothing by itself, for a caller may send one that it has read. An alarm that stands is the one
+//!   to be raised only when it says the same; what is refused because its uuid may be another's goes under a second one.
 //! - The event log cannot be read. An alarm raised in doubt that does not stand is raised again, even if
 //!   somebody may have removed it meanwhile. A log in doubt is sent again: the event log takes a uuid once.
 //! - The manager says 11 for what it refuses and for what fails. What it is, is decided by asking: see
@@ -27,7 +29,7 @@ use super::adapt::{self, Held};
 use super::connection::Broken;
 use super::message::{Answer, Request};
 use super::removal::{Removal, removal};
-use crate::backend::{Clear, Delivered, Failure, FailureKind, Log, Query, Raise};
+use crate::backend::{Clear, Delivered, Failure, FailureKind, Log, Query, Raise, uuids_for};
 
 /// Attempts at one request after answers that say nothing.
 const ATTEMPTS: usize = 2;
@@ -47,8 +49,8 @@ impl FmManager {
             // Until the question is answered, what was sent stays doubtful.
             let in_doubt = raise.in_doubt || lost.is_some();
             let row = self.one(&key).await.map_err(|failure| failure.in_doubt(in_doubt))?;
-            if let Some(kept) = row.filter(|row| is_it(row, raise, &held)) {
-                return Ok(delivered(kept.uuid, lost.is_some()));
+            if let Some(kept) = row.filter(|row| is_to_stay(row, raise, &held)) {
+                return Ok(found(kept, &held, lost.is_some()));
             }
             match self.client.tell(&Request::create(&held.alarm, &held.uuid)).await {
                 Ok(answer) => return self.created(&answer, raise, &held, lost.is_some()).await,
@@ -68,7 +70,12 @@ impl FmManager {
     ) -> Result<Delivered, Failure> {
         tell(held);
         match answer.code {
-            0 => Ok(delivered(answer.uuid().or_else(|| Some(held.uuid.clone())), unclear)),
+            0 => {
+                let uuid = answer.uuid().unwrap_or_else(|| held.uuid.clone());
+                // It kept another's, which has come in the meantime.
+                let is_this = !raise.alarm.keep_existing_alarm || uuid == held.uuid;
+                Ok(delivered(Some(uuid).filter(|_| is_this), unclear))
+            }
             DATABASE => self.refused(raise, held).await,
             code => Err(failed("create", code)),
         }
@@ -78,17 +85,28 @@ impl FmManager {
     /// that fails.
     ///
     /// - If the database does not answer a question either, the manager cannot be used.
+    /// - If the uuid is another alarm's, it goes under its second one.
     /// - If the catalogue or an alarm that stands has the id, the manager knows it, or will once it is as new
     ///   as this node: the request goes again. To refuse it would lose an alarm to a moment's failure.
     /// - Else it is sent once more, and refused for good when the manager says the same, for its database
     ///   has answered in between.
     async fn refused(&self, raise: &Raise, held: &Held) -> Result<Delivered, Failure> {
         let alarm_id = held.alarm.alarm_id.as_str();
-        if let Some(row) = self.one(&held.alarm.key()).await?.filter(|row| is_it(row, raise, held)) {
-            return Ok(delivered(row.uuid, true));
+        if let Some(row) = self.one(&held.alarm.key()).await?.filter(|row| is_to_stay(row, raise, held)) {
+            return Ok(found(row, held, true));
+        }
+        let standing = self.of_ids([alarm_id]).await?;
+        if standing.iter().any(|row| row.uuid.as_deref() == Some(&held.uuid)) {
+            let [_, second] = uuids_for(&raise.uuid, &raise.alarm);
+            return match self.client.tell(&Request::create(&held.alarm, &second)).await {
+                Ok(answer) if answer.code == 0 => Ok(delivered(answer.uuid().or(Some(second)), true)),
+                Ok(answer) => Err(failed("create", answer.code)),
+                Err(Broken::Unsent(words)) => Err(Failure::unavailable(words)),
+                Err(Broken::Lost(words)) => Err(Failure::unavailable(words).in_doubt(true)),
+            };
         }
         let listed = catalogue::find(alarm_id).is_some_and(|entry| entry.kind == Kind::Alarm);
-        if listed || !self.of_ids([alarm_id]).await?.is_empty() {
+        if listed || !standing.is_empty() {
             return Err(Failure::retry(format!(
                 "create: fm-manager refuses {alarm_id} (11) though its database answers; is its release older than \
                  this node's, its disk full?"
@@ -173,7 +191,8 @@ impl FmManager {
     }
 
     pub(super) async fn record_log(&self, log: &Log) -> Result<Delivered, Failure> {
-        let held = adapt::hold(&log.alarm, &log.uuid).map_err(Failure::rejected)?;
+        let mut held = adapt::hold(&log.alarm, &log.uuid).map_err(Failure::rejected)?;
+        let [_, second] = uuids_for(&log.uuid, &log.alarm);
         let doubtful = |failure: Failure| failure.in_doubt(log.in_doubt);
         for attempt in 1..=LOG_ATTEMPTS {
             match self.client.tell(&Request::create(&held.alarm, &held.uuid)).await {
@@ -184,7 +203,11 @@ impl FmManager {
                 Ok(answer) if answer.code == DATABASE => {
                     self.probe_database().await.map_err(doubtful)?;
                     if !log.in_doubt {
-                        return Err(failed("create", DATABASE));
+                        if held.uuid == second {
+                            return Err(failed("create", DATABASE));
+                        }
+                        // Its own may be another event's.
+                        held.uuid.clone_from(&second);
                     }
                 }
                 Ok(answer) => return Err(doubtful(failed("create", answer.code))),
@@ -220,8 +243,14 @@ impl FmManager {
 }
 
 /// Whether the alarm to be raised is this one, or this one is to be kept in its place.
-fn is_it(row: &Alarm, raise: &Raise, held: &Held) -> bool {
-    row.uuid.as_deref() == Some(&held.uuid) || raise.alarm.keep_existing_alarm || row.same_content(&held.view)
+fn is_to_stay(row: &Alarm, raise: &Raise, held: &Held) -> bool {
+    raise.alarm.keep_existing_alarm || row.same_content(&held.view)
+}
+
+/// It stands already. One that says something else is not this node's, though it is to stay.
+fn found(row: Alarm, held: &Held, unclear: bool) -> Delivered {
+    let is_this = row.same_content(&held.view);
+    delivered(row.uuid.filter(|_| is_this), unclear)
 }
 
 fn delivered(uuid: Option<String>, unclear: bool) -> Delivered {

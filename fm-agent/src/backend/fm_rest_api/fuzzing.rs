@@ -25,9 +25,9 @@ pub fn alarms(body: &[u8]) -> Result<Vec<Alarm>, String> {
     Ok(rows.into_iter().map(|row| row.alarm).collect())
 }
 
-/// Reads the time of an event.
+/// Reads an event: its time.
 pub fn event_time(body: &[u8]) -> Result<Option<Timestamp>, String> {
-    wire::event_time(body).map_err(|error| error.to_string())
+    wire::event(body).map(|event| event.time).map_err(|error| error.to_string())
 }
 
 /// Reads a list of events: how many there are.

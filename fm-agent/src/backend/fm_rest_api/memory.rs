@@ -6,7 +6,7 @@
 //!
 //! Invariant: reading changes nothing at the service.
 
-use fm_common::AlarmKey;
+use fm_common::{Alarm, AlarmKey, AlarmState};
 
 use super::client::Request;
 use super::read::Filter;
@@ -20,27 +20,46 @@ impl FmRestApi {
         let keys: Vec<AlarmKey> = absent.iter().map(|absent| absent.key.clone()).collect();
         let by_database = keys.iter().any(|key| adapt::entity_depends_on_database(&key.entity_instance_id));
         let database = self.database_if(by_database).await?;
-        // Without the last, the service leaves out events of alarms whose kind is suppressed at present.
-        let mut request = Request::get(&["event_log"]).with("alarms", "1").with("include_suppress", "1");
-        let fields = ["event_log_id", "entity_instance_id"];
-        let common = Filter::common(&keys);
-        for (field, value) in fields.into_iter().zip(common.texts()) {
-            if let Some(value) = value {
-                request = request.filter(field, value);
-            }
-        }
-        let events = self.read(request, wire::events).await?;
+        let events = self.events(&keys).await?;
         let held = |key: &AlarmKey| {
             AlarmKey::new(key.alarm_id.as_str(), &adapt::hold_entity(&key.entity_instance_id, database))
         };
         Ok(absent.iter().map(|absent| memory(absent, &held(&absent.key), &events)).collect())
     }
+
+    /// Whether an alarm that was raised as this was removed since. What is not shown may be hidden only.
+    pub(super) async fn is_removed(&self, held: &Alarm) -> Result<bool, Failure> {
+        Ok(self.events(&[held.key()]).await?.iter().any(|event| removes(event, held)))
+    }
+
+    /// Events of these alarms, and what else the service takes for theirs.
+    async fn events(&self, keys: &[AlarmKey]) -> Result<Vec<Event>, Failure> {
+        // Without the last, the service leaves out events of alarms whose kind is suppressed at present.
+        let mut request = Request::get(&["event_log"]).with("alarms", "1").with("include_suppress", "1");
+        let fields = ["event_log_id", "entity_instance_id"];
+        let common = Filter::common(keys);
+        for (field, value) in fields.into_iter().zip(common.texts()) {
+            if let Some(value) = value {
+                request = request.filter(field, value);
+            }
+        }
+        self.read(request, wire::events).await
+    }
+}
+
+/// Whether this is the removal of an alarm raised as this. A removal says what the alarm said: that of the alarm
+/// that had to go before, for this one to be raised, says something else or is older.
+fn removes(event: &Event, held: &Alarm) -> bool {
+    event.state == AlarmState::Clear && event.tells_of(held) && event.time >= held.timestamp
 }
 
 /// What the events say about an alarm whose key at the service is this.
 fn memory(absent: &Absent, key: &AlarmKey, events: &[Event]) -> Memory {
     let mut own = events.iter().filter(|event| event.key == *key);
-    if own.clone().any(|event| event.cleared && event.time.is_some_and(|time| time >= absent.since)) {
+    if own
+        .clone()
+        .any(|event| event.state == AlarmState::Clear && event.time.is_some_and(|time| time >= absent.since))
+    {
         return Memory::Removed;
     }
     if own.any(|event| event.uuid.eq_ignore_ascii_case(&absent.uuid)) {
@@ -52,11 +71,35 @@ fn memory(absent: &Absent, key: &AlarmKey, events: &[Event]) -> Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fm_common::Timestamp;
+    use fm_common::{AlarmType, ProbableCause, Severity, Timestamp};
 
     fn event(uuid: &str, entity: &str, cleared: bool, micros: i64) -> Event {
-        let time = Some(Timestamp::from_micros(micros));
-        Event { uuid: uuid.to_owned(), key: AlarmKey::new("1.1", entity), cleared, time }
+        Event {
+            uuid: uuid.to_owned(),
+            key: AlarmKey::new("1.1", entity),
+            state: if cleared { AlarmState::Clear } else { AlarmState::Set },
+            time: Some(Timestamp::from_micros(micros)),
+            severity: Severity::Minor,
+            reason_text: "broken".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_removal_of_an_alarm_says_what_the_alarm_said_and_is_no_older() {
+        let cause = ProbableCause::Unknown;
+        let held = Alarm {
+            reason_text: "broken".to_owned(),
+            timestamp: Some(Timestamp::from_micros(100)),
+            ..Alarm::new("1.1", "host", "host=a", Severity::Minor, AlarmType::Equipment, cause)
+        };
+        let removal = event("x", "host=a", true, 100);
+        assert!(removes(&removal, &held));
+        assert!(!removes(&event("x", "host=a", true, 99), &held));
+        assert!(!removes(&event("x", "host=a", false, 100), &held));
+        assert!(!removes(&event("x", "host=b", true, 100), &held));
+        assert!(!removes(&Event { severity: Severity::Major, ..removal.clone() }, &held));
+        assert!(!removes(&Event { reason_text: "worse".to_owned(), ..removal.clone() }, &held));
+        assert!(!removes(&Event { time: None, ..removal }, &held));
     }
 
     #[test]

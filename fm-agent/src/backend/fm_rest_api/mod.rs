@@ -87,8 +87,8 @@ impl Backend for FmRestApi {
         Box::pin(async { Ok(self.readable(query).await?.0) })
     }
 
-    fn remove<'a>(&'a self, _key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered> {
-        Box::pin(self.remove_one(uuid))
+    fn remove<'a>(&'a self, key: &'a AlarmKey, uuid: &'a str) -> Answer<'a, Delivered> {
+        Box::pin(self.remove_one(key, uuid))
     }
 
     fn absent<'a>(&'a self, keys: &'a [AlarmKey]) -> Answer<'a, HashSet<AlarmKey>> {

@@ -160,12 +160,9 @@ impl FmRestApi {
         self.find(Request::get(&["alarms", uuid]), wire::alarm).await
     }
 
-    /// The time of the event with this uuid, if there is such an event.
-    pub(super) async fn event_time(
-        &self,
-        uuid: &str,
-    ) -> Result<Option<Option<fm_common::Timestamp>>, Failure> {
-        self.find(Request::get(&["event_log", uuid]), wire::event_time).await
+    /// The event with this uuid.
+    pub(super) async fn event(&self, uuid: &str) -> Result<Option<wire::Event>, Failure> {
+        self.find(Request::get(&["event_log", uuid]), wire::event).await
     }
 
     /// How many alarms stand: the cheapest question that the database has to answer. What fails it fails

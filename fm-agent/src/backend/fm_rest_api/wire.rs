@@ -144,17 +144,6 @@ pub(super) fn alarms(body: &[u8]) -> Result<Vec<Row>, serde_json::Error> {
     serde_json::from_slice::<List>(body).map(|list| list.alarms.into_iter().map(Row::from).collect())
 }
 
-/// Reads the time of one entry of the event log.
-pub(super) fn event_time(body: &[u8]) -> Result<Option<Timestamp>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "uuid")]
-        _uuid: String,
-        timestamp: Option<String>,
-    }
-    serde_json::from_slice::<Event>(body).map(|event| event.timestamp.as_deref().and_then(time))
-}
-
 /// One entry of the event log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Event {
@@ -162,10 +151,49 @@ pub(super) struct Event {
     pub(super) uuid: String,
     /// The alarm it is about, in the service's form.
     pub(super) key: AlarmKey,
-    /// Whether it says that the alarm was cleared.
-    pub(super) cleared: bool,
+    /// What it says: that the alarm was set or cleared, or that it is a log.
+    pub(super) state: AlarmState,
     /// When.
     pub(super) time: Option<Timestamp>,
+    pub(super) severity: Severity,
+    pub(super) reason_text: String,
+}
+
+impl Event {
+    /// Whether it is about what this alarm says, in the service's form.
+    pub(super) fn tells_of(&self, held: &Alarm) -> bool {
+        self.key == held.key() && self.severity == held.severity && self.reason_text == held.reason_text
+    }
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    uuid: String,
+    event_log_id: Option<String>,
+    entity_instance_id: Option<String>,
+    state: Option<String>,
+    timestamp: Option<String>,
+    severity: Option<String>,
+    reason_text: Option<String>,
+}
+
+impl From<Entry> for Event {
+    fn from(entry: Entry) -> Self {
+        let text = Option::<String>::unwrap_or_default;
+        Self {
+            uuid: entry.uuid,
+            key: AlarmKey::new(text(entry.event_log_id), &text(entry.entity_instance_id)),
+            state: AlarmState::from(text(entry.state).as_str()),
+            time: entry.timestamp.as_deref().and_then(time),
+            severity: Severity::from(text(entry.severity).as_str()),
+            reason_text: text(entry.reason_text),
+        }
+    }
+}
+
+/// Reads one entry of the event log.
+pub(super) fn event(body: &[u8]) -> Result<Event, serde_json::Error> {
+    serde_json::from_slice::<Entry>(body).map(Event::from)
 }
 
 /// Reads a list of entries of the event log.
@@ -174,25 +202,7 @@ pub(super) fn events(body: &[u8]) -> Result<Vec<Event>, serde_json::Error> {
     struct List {
         event_log: Vec<Entry>,
     }
-    #[derive(Deserialize)]
-    struct Entry {
-        uuid: String,
-        event_log_id: Option<String>,
-        entity_instance_id: Option<String>,
-        state: Option<String>,
-        timestamp: Option<String>,
-    }
-    let list: List = serde_json::from_slice(body)?;
-    let event = |entry: Entry| Event {
-        uuid: entry.uuid,
-        key: AlarmKey::new(
-            entry.event_log_id.unwrap_or_default(),
-            &entry.entity_instance_id.unwrap_or_default(),
-        ),
-        cleared: entry.state.as_deref() == Some("clear"),
-        time: entry.timestamp.as_deref().and_then(time),
-    };
-    Ok(list.event_log.into_iter().map(event).collect())
+    serde_json::from_slice::<List>(body).map(|list| list.event_log.into_iter().map(Event::from).collect())
 }
 
 /// How many alarms stand, suppressed ones aside; those of severity `none` are not counted.

@@ -7,21 +7,24 @@
 //! - A set of an active alarm adds a row. So an alarm is changed by deleting it and raising it anew.
 //! - An answer that does not say what happened is followed by questions, at once: does the alarm stand,
 //!   and if not, was it recorded?
+//! - A uuid proves nothing by itself, for a caller may send one that it has read: what stands or was recorded
+//!   under the uuid of a request is that request's only when it says the same. If it is another's, the request
+//!   goes under a second uuid, made of the first and of what it says, so that every attempt makes the same.
 //! - Alarms are removed by uuid only: by key, the service removes none of two, and on MariaDB one that is
 //!   only similar.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use fm_common::{AlarmKey, Timestamp};
+use fm_common::{Alarm, AlarmKey, AlarmState};
 
 use super::adapt::{self, Held};
 use super::answer::Outcome;
 use super::client::Request;
 use super::read::Filter;
-use super::wire::{Posted, Row};
+use super::wire::{Event, Posted, Row};
 use super::{FmRestApi, wire};
-use crate::backend::{Clear, ClearAll, Delivered, Failure, FailureKind, Log, Query, Raise};
+use crate::backend::{Clear, ClearAll, Delivered, Failure, FailureKind, Log, Query, Raise, uuids_for};
 
 /// Attempts at deleting one alarm that still stands after an unclear answer.
 const DELETES: usize = 2;
@@ -33,12 +36,26 @@ const QUESTIONS: usize = 3;
 /// What became of an alarm posted under a uuid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It is there.
+    /// It is there, hidden perhaps.
     There,
     /// It was there, and somebody has removed it.
     Removed,
     /// It was never there, as far as the service remembers.
     Nowhere,
+    /// Its alarm stands under this uuid and says something else.
+    Differs,
+    /// The uuid is another alarm's or another event's.
+    Taken,
+}
+
+/// What the event log has under the uuid of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Record {
+    /// The request.
+    Own,
+    /// Something else.
+    Anothers,
+    Nothing,
 }
 
 impl FmRestApi {
@@ -46,32 +63,42 @@ impl FmRestApi {
         // Until the questions are answered, an earlier attempt stays as doubtful as it was.
         let doubtful = |failure: Failure| failure.in_doubt(raise.in_doubt);
         let held = self.hold(&raise.alarm, Posted::Alarm).await.map_err(doubtful)?;
+        let uuids = uuids_for(&raise.uuid, &raise.alarm);
         if raise.is_new()
             && let Some(moment) = raise.absent_until
-            && let Some(delivered) = self.post_alarm(raise, &held, false, moment).await?
+            && let Some(delivered) = self.post_alarm(&uuids, &held, false, moment).await?
         {
             let late = Instant::now() >= moment;
             return if late { self.alone(raise, &held, delivered).await } else { Ok(delivered) };
         }
         // What has been answered once is not asked again when the sending comes too late.
         let (mut known, mut in_doubt, mut unclear) = (raise.standing.as_deref(), raise.in_doubt, false);
+        let mut is_used = false;
         for _ in 0..QUESTIONS {
             let rows = self.standing(&held.alarm.key(), known).await.map_err(|f| f.in_doubt(in_doubt))?;
             let moment = Instant::now() + FRESH;
             if let Some(kept) = kept(raise, &held, &rows) {
                 let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
                 unclear |= !raise.alarm.keep_existing_alarm && self.delete_all(others).await?;
-                return Ok(delivered(Some(&kept.uuid), unclear));
+                // One that says something else is not this node's, though it is to stay.
+                let is_this = kept.alarm.same_content(&held.alarm);
+                return Ok(delivered(is_this.then_some(&kept.uuid), unclear));
             }
-            // It does not stand, as far as a list shows. Was it taken and removed since?
-            if in_doubt && self.is_recorded(&raise.uuid, held.alarm.timestamp).await.map_err(doubtful)? {
-                let stands = self.alarm(&raise.uuid).await.map_err(doubtful)?.is_some();
-                return Ok(delivered(stands.then_some(raise.uuid.as_str()), unclear));
+            // What stands under its uuid says something else, and goes: a uuid is taken once.
+            is_used |= rows.iter().any(|row| row.uuid.eq_ignore_ascii_case(&raise.uuid));
+            // It does not stand, as far as a list shows. Was it taken and removed or hidden since?
+            if in_doubt
+                && !is_used
+                && let Some(earlier) = self.earlier(&uuids, &held).await.map_err(doubtful)?
+            {
+                return Ok(Delivered { unclear, ..earlier });
             }
             in_doubt = false;
             unclear |= self.delete_all(with_known(&rows, known)).await?;
             known = None;
-            if let Some(delivered) = self.post_alarm(raise, &held, unclear, moment).await? {
+            if let Some(delivered) =
+                self.post_alarm(&uuids[usize::from(is_used)..], &held, unclear, moment).await?
+            {
                 return Ok(delivered);
             }
         }
@@ -80,6 +107,21 @@ impl FmRestApi {
              its key; is the service or Keystone slow?",
             FRESH.as_millis()
         )))
+    }
+
+    /// What came of an earlier attempt at a raise that a list does not show; `None` if it was not taken.
+    async fn earlier(&self, uuids: &[String], held: &Held) -> Result<Option<Delivered>, Failure> {
+        for uuid in uuids {
+            match self.recorded(uuid, &held.alarm, AlarmState::Set).await? {
+                Record::Own => {
+                    let stands = self.alarm(uuid).await?.is_some() || !self.is_removed(&held.alarm).await?;
+                    return Ok(Some(delivered(stands.then_some(uuid), false)));
+                }
+                Record::Anothers => {}
+                Record::Nothing => break,
+            }
+        }
+        Ok(None)
     }
 
     /// A raise that may have gone later than was known that nothing stands under its key: what somebody else may
@@ -126,7 +168,14 @@ impl FmRestApi {
         Ok(delivered(None, unclear))
     }
 
-    pub(super) async fn remove_one(&self, uuid: &str) -> Result<Delivered, Failure> {
+    pub(super) async fn remove_one(&self, key: &AlarmKey, uuid: &str) -> Result<Delivered, Failure> {
+        let database = self.database_if(adapt::entity_depends_on_database(&key.entity_instance_id)).await?;
+        let entity = adapt::hold_entity(&key.entity_instance_id, database);
+        let held = AlarmKey::new(key.alarm_id.as_str(), &entity);
+        // One that is hidden cannot be looked at.
+        if self.alarm(uuid).await?.is_some_and(|row| row.alarm.key() != held) {
+            return Ok(delivered(None, false));
+        }
         let unclear = self.delete(uuid).await?;
         Ok(delivered(None, unclear))
     }
@@ -134,50 +183,66 @@ impl FmRestApi {
     pub(super) async fn record_log(&self, log: &Log) -> Result<Delivered, Failure> {
         let doubtful = |failure: Failure| failure.in_doubt(log.in_doubt);
         let held = self.hold(&log.alarm, Posted::Log).await.map_err(doubtful)?;
-        // A retry costs the service old events, even when it fails.
-        if log.in_doubt && self.event_time(&log.uuid).await.map_err(doubtful)?.is_some() {
-            return Ok(delivered(Some(&log.uuid), false));
+        for uuid in &uuids_for(&log.uuid, &log.alarm) {
+            // A retry costs the service old events, even when it fails.
+            if log.in_doubt {
+                match self.recorded(uuid, &held.alarm, AlarmState::Log).await.map_err(doubtful)? {
+                    Record::Own => return Ok(delivered(Some(uuid), false)),
+                    Record::Anothers => continue,
+                    Record::Nothing => {}
+                }
+            }
+            let answer = self.client.send(posting(&held, uuid, Posted::Log)?).await?;
+            let Some(failure) = not_taken(&held, uuid, answer) else {
+                return Ok(delivered(Some(uuid), false));
+            };
+            match self.recorded(uuid, &held.alarm, AlarmState::Log).await {
+                Ok(Record::Own) => return Ok(delivered(Some(uuid), true)),
+                Ok(Record::Anothers) => {}
+                Ok(Record::Nothing) => return Err(not_stored(&failure)),
+                Err(question) => return Err(unresolved(&failure, &question)),
+            }
         }
-        let answer = self.client.send(posting(&held, &log.uuid, Posted::Log)?).await?;
-        let Some(failure) = not_taken(&held, &log.uuid, answer) else {
-            return Ok(delivered(Some(&log.uuid), false));
-        };
-        match self.event_time(&log.uuid).await {
-            Ok(Some(_)) => Ok(delivered(Some(&log.uuid), true)),
-            Ok(None) => Err(not_stored(&failure)),
-            Err(question) => Err(unresolved(&failure, &question)),
-        }
+        Err(taken(&log.uuid))
     }
 
-    /// Sends an alarm under whose key nothing stood a moment ago. `None`: it could not go before `moment`, until which
-    /// that may be relied on.
+    /// Sends an alarm under whose key nothing stood a moment ago, under the first of these uuids that is nobody
+    /// else's. `None`: it could not go before `moment`, until which that may be relied on.
     async fn post_alarm(
         &self,
-        raise: &Raise,
+        uuids: &[String],
         held: &Held,
         unclear: bool,
         moment: Instant,
     ) -> Result<Option<Delivered>, Failure> {
-        let request = posting(held, &raise.uuid, Posted::Alarm)?;
-        let Some(answer) = self.client.send_before(request, Some(moment)).await? else { return Ok(None) };
-        let Some(failure) = not_taken(held, &raise.uuid, answer) else {
-            return Ok(Some(delivered(Some(&raise.uuid), unclear)));
-        };
-        match self.fate_of_alarm(&raise.uuid, held.alarm.timestamp).await {
-            Ok(Fate::There) => Ok(Some(delivered(Some(&raise.uuid), true))),
-            Ok(Fate::Removed) => Ok(Some(delivered(None, true))),
-            Ok(Fate::Nowhere) => {
-                let alarm_id = &held.alarm.alarm_id;
-                if failure.kind == FailureKind::Retry && !self.accepts(alarm_id).await? {
-                    return Err(Failure::rejected(format!(
-                        "fm-rest-api does not know the alarm id {alarm_id}: it is not in its event_suppression \
-                         table; add the alarm type there, then replay"
-                    )));
+        for uuid in uuids {
+            let request = posting(held, uuid, Posted::Alarm)?;
+            let Some(answer) = self.client.send_before(request, Some(moment)).await? else { return Ok(None) };
+            let Some(failure) = not_taken(held, uuid, answer) else {
+                return Ok(Some(delivered(Some(uuid), unclear)));
+            };
+            match self.fate_of_alarm(uuid, &held.alarm).await {
+                Ok(Fate::There) => return Ok(Some(delivered(Some(uuid), true))),
+                Ok(Fate::Removed) => return Ok(Some(delivered(None, true))),
+                Ok(Fate::Taken) => {}
+                Ok(Fate::Differs) => {
+                    let reason = format!("{}; its alarm stands there in other words", failure.reason);
+                    return Err(Failure::retry(reason).in_doubt(true));
                 }
-                Err(not_stored(&failure))
+                Ok(Fate::Nowhere) => {
+                    let alarm_id = &held.alarm.alarm_id;
+                    if failure.kind == FailureKind::Retry && !self.accepts(alarm_id).await? {
+                        return Err(Failure::rejected(format!(
+                            "fm-rest-api does not know the alarm id {alarm_id}: it is not in its event_suppression \
+                             table; add the alarm type there, then replay"
+                        )));
+                    }
+                    return Err(not_stored(&failure));
+                }
+                Err(question) => return Err(unresolved(&failure, &question)),
             }
-            Err(question) => Err(unresolved(&failure, &question)),
         }
+        Err(taken(uuids.first().map_or("", String::as_str)))
     }
 
     /// Removes these alarms. Gives whether any had to be asked for.
@@ -223,18 +288,33 @@ impl FmRestApi {
     }
 
     /// What became of the alarm just sent under this uuid.
-    async fn fate_of_alarm(&self, uuid: &str, raised: Option<Timestamp>) -> Result<Fate, Failure> {
-        if self.alarm(uuid).await?.is_some() {
-            return Ok(Fate::There);
+    async fn fate_of_alarm(&self, uuid: &str, held: &Alarm) -> Result<Fate, Failure> {
+        if let Some(row) = self.alarm(uuid).await? {
+            return Ok(if row.alarm.same_content(held) {
+                Fate::There
+            } else if row.alarm.key() == held.key() {
+                Fate::Differs
+            } else {
+                Fate::Taken
+            });
         }
-        Ok(if self.is_recorded(uuid, raised).await? { Fate::Removed } else { Fate::Nowhere })
+        Ok(match self.recorded(uuid, held, AlarmState::Set).await? {
+            Record::Own if self.is_removed(held).await? => Fate::Removed,
+            Record::Own => Fate::There,
+            Record::Anothers => Fate::Taken,
+            Record::Nothing => Fate::Nowhere,
+        })
     }
 
-    /// Whether the event log has the raise of this uuid. Another time is another event: somebody has used
-    /// the uuid before.
-    async fn is_recorded(&self, uuid: &str, raised: Option<Timestamp>) -> Result<bool, Failure> {
-        let recorded = self.event_time(uuid).await?;
-        Ok(recorded.is_some_and(|recorded| raised.is_none() || recorded == raised))
+    /// What the event log has under the uuid of a raise or log.
+    async fn recorded(&self, uuid: &str, held: &Alarm, state: AlarmState) -> Result<Record, Failure> {
+        let is_own =
+            |event: &Event| event.state == state && event.time == held.timestamp && event.tells_of(held);
+        Ok(match self.event(uuid).await? {
+            Some(event) if is_own(&event) => Record::Own,
+            Some(_) => Record::Anothers,
+            None => Record::Nothing,
+        })
     }
 
     async fn hold(&self, alarm: &fm_common::Alarm, posted: Posted) -> Result<Held, Failure> {
@@ -266,15 +346,17 @@ fn not_taken(held: &Held, uuid: &str, answer: Outcome) -> Option<Failure> {
     }
 }
 
-/// Which row already is the alarm to be raised: the one raised under its uuid, else one that says the
-/// same, else, if the caller wants it so, any. The one that this node knows comes first.
+/// Which row already is the alarm to be raised: one that says the same, else, if the caller wants it so, any. The
+/// one raised under its uuid comes first, then the one that this node knows.
 fn kept<'a>(raise: &Raise, held: &Held, rows: &'a [Row]) -> Option<&'a Row> {
-    let same = |row: &&Row| raise.alarm.keep_existing_alarm || row.alarm.same_content(&held.alarm);
+    let same = |row: &&Row| row.alarm.same_content(&held.alarm);
+    let wanted = |row: &&Row| raise.alarm.keep_existing_alarm || same(row);
     let known = |row: &&Row| Some(row.uuid.as_str()) == raise.standing.as_deref();
     rows.iter()
+        .filter(same)
         .find(|row| row.uuid == raise.uuid)
-        .or_else(|| rows.iter().filter(same).find(known))
-        .or_else(|| rows.iter().filter(same).min_by_key(|row| row.alarm.timestamp))
+        .or_else(|| rows.iter().filter(wanted).find(known))
+        .or_else(|| rows.iter().filter(wanted).min_by_key(|row| row.alarm.timestamp))
 }
 
 /// The rows' uuids, and the known one even if it is not listed: the manager may have masked it.
@@ -283,8 +365,15 @@ fn with_known<'a>(rows: &'a [Row], known: Option<&'a str>) -> impl Iterator<Item
     rows.iter().map(|row| row.uuid.as_str()).chain(unlisted)
 }
 
-fn delivered(uuid: Option<&str>, unclear: bool) -> Delivered {
-    Delivered { uuid: uuid.map(str::to_owned), unclear }
+fn delivered(uuid: Option<&String>, unclear: bool) -> Delivered {
+    Delivered { uuid: uuid.cloned(), unclear }
+}
+
+fn taken(uuid: &str) -> Failure {
+    Failure::rejected(format!(
+        "POST alarms: {uuid}, and the uuid made in its place, are those of other alarms or events; raise it again \
+         without a uuid"
+    ))
 }
 
 /// Said when the alarm has been sent, not at each attempt to reach the service.
