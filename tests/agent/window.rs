@@ -25,7 +25,10 @@ fn what_a_failing_clear_all_holds_back_delays_nobody_else() {
     wait_for("what was held back", || node.waiting("platform") < 4290);
     let standing = standing(&sim);
     assert!(!standing.iter().any(|(entity, _)| entity == "host=a.other"), "{standing:?}");
-    assert!(standing.iter().filter(|(entity, _)| entity.starts_with("host=a.p=")).count() > 5, "{standing:?}");
+    assert!(
+        standing.iter().filter(|(entity, _)| entity.starts_with("host=a.p=")).count() > 5,
+        "{standing:?}"
+    );
 }
 
 #[test]
