@@ -322,3 +322,17 @@ async fn a_storm_of_faults_ends_in_what_was_asked() {
         assert!(failed > 0, "seed {seed}: no fault hit a clear");
     }
 }
+
+#[tokio::test]
+async fn a_row_that_is_already_deleted_by_a_500_counts_as_deleted() {
+    let bench = Bench::platform();
+    bench.raise(&usual()).await.unwrap();
+    bench.fault(Fault::status(500).applied(Apply::All).on("DELETE", "/v1/alarms").times(1));
+    let clear = Clear { key: AlarmKey::new(ALARM_ID, ENTITY), standing: None };
+    assert!(bench.backend.clear(&clear).await.unwrap().unclear);
+    bench.raise(&usual()).await.unwrap();
+    bench.fault(Fault::new(FaultKind::Reset).on("DELETE", "/v1/alarms").times(1));
+    assert!(bench.backend.clear(&clear).await.unwrap().unclear, "sent again after the question");
+    assert!(bench.alarms().is_empty());
+    assert_eq!(bench.events(), ["set", "clear", "set", "clear"]);
+}

@@ -4,7 +4,7 @@
 use fm_agent::backend::{Clear, FailureKind, Query, Raise};
 use fm_common::entity::EntityMatch;
 use fm_common::{AlarmKey, Severity};
-use fm_rest_sim::{Apply, Fault, FaultKind, SimConfig};
+use fm_rest_sim::{Apply, SimConfig};
 use serde_json::json;
 
 use crate::support::{ALARM_ID, Bench, ENTITY, alarm, everything, log, post_500, raise, raw_body, usual};
@@ -486,18 +486,4 @@ async fn logs_carry_severities_that_alarms_may_not() {
     noted.alarm.severity = Severity::Clear;
     bench.backend.log(&noted).await.unwrap();
     assert_eq!(bench.sim.events().unwrap()[0].severity.as_deref(), Some("none"));
-}
-
-#[tokio::test]
-async fn a_row_that_is_already_deleted_by_a_500_counts_as_deleted() {
-    let bench = Bench::platform();
-    bench.raise(&usual()).await.unwrap();
-    bench.fault(Fault::status(500).applied(Apply::All).on("DELETE", "/v1/alarms").times(1));
-    let clear = Clear { key: AlarmKey::new(ALARM_ID, ENTITY), standing: None };
-    assert!(bench.backend.clear(&clear).await.unwrap().unclear);
-    bench.raise(&usual()).await.unwrap();
-    bench.fault(Fault::new(FaultKind::Reset).on("DELETE", "/v1/alarms").times(1));
-    assert!(bench.backend.clear(&clear).await.unwrap().unclear, "sent again after the question");
-    assert!(bench.alarms().is_empty());
-    assert_eq!(bench.events(), ["set", "clear", "set", "clear"]);
 }

@@ -23,6 +23,7 @@ use fm_common::{Alarm, AlarmKey, ProbableCause, Severity, Timestamp};
 use uuid::Uuid;
 
 use super::layout::{self, MOST_TEXT_BYTES, cut};
+use crate::backend::naming;
 
 /// Bytes of the mark that ends a shortened entity instance id: `~` and 16 hexadecimal digits.
 const MARK_BYTES: usize = 17;
@@ -143,7 +144,7 @@ pub(super) fn hold_entity(entity: &str) -> String {
         return held;
     }
     let kept = cut(&held, MOST_TEXT_BYTES - MARK_BYTES);
-    format!("{kept}~{:016x}", fnv1a(canonical))
+    format!("{kept}~{}", naming::mark(canonical))
 }
 
 /// The form of a uuid that the manager takes over; a text that is none is left to it.
@@ -162,13 +163,6 @@ fn hold_text(text: &str) -> String {
 
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
-}
-
-/// FNV-1a, 64 bits: the same on every machine and in every release.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

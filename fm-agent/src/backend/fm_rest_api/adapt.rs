@@ -25,6 +25,7 @@ use fm_common::entity::canonical;
 use fm_common::{Alarm, Severity, Timestamp};
 
 use super::wire::Posted;
+use crate::backend::naming;
 
 /// Characters that a text column holds.
 const MAX_CHARS: usize = 255;
@@ -122,7 +123,7 @@ pub(super) fn hold_entity(entity: &str, database: Database) -> String {
     let mut held = replaced(canonical, database);
     if held.chars().count() > MAX_CHARS {
         let kept: String = held.chars().take(MAX_CHARS - MARK_CHARS).collect();
-        held = format!("{kept}~{:016x}", fnv1a(canonical));
+        held = format!("{kept}~{}", naming::mark(canonical));
     }
     // Last, for the cut may have made a name of a uuid.
     with_ports(&held, ':', database)
@@ -191,12 +192,6 @@ fn with_ports(entity: &str, separator: char, database: Database) -> String {
         }
     }
     text
-}
-
-/// 64-bit FNV-1a: short, and the same on every node and in every version.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
