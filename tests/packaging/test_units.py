@@ -181,7 +181,8 @@ def serving(tmp_path: Path, example: str) -> subprocess.Popen[bytes]:
     program = shutil.copy(PROGRAM, tmp_path / "fm-agent")
     user = {"user": 65532, "group": 65532, "extra_groups": []} if os.geteuid() == 0 else {}
     environment = {"FM_AGENT_SOCKET": str(tmp_path / "run/fm/fm-agent.sock"), "HOME": str(tmp_path)}
-    return subprocess.Popen([program, "--config", file], env=environment, stderr=(tmp_path / "log").open("wb"), **user)
+    with (tmp_path / "log").open("wb") as log:
+        return subprocess.Popen([program, "--config", file], env=environment, stderr=log, **user)
 
 
 @pytest.mark.parametrize(("example", "socket"), [("pod.toml", "fm-agent.sock"), ("compute.toml", "metrics.sock")])

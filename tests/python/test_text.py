@@ -60,7 +60,8 @@ def test_the_old_package_gets_the_same_fields(alarm_id: str, host: str, changed:
 
 def test_lists(alarm_id: str, host: str) -> None:
     old = TextApi()
-    names = [f"{host}.n={number}" for number in range(60)]
+    # Those of one microsecond are in the order of their names.
+    names = [f"{host}.n={number:02}" for number in range(60)]
     faults = [make_fault(alarm_id=alarm_id, entity_instance_id=name) for name in names]
     assert old.set_faults(faults) is True
     assert [found["entity_instance_id"] for found in old.get_faults(host) or []] == names
