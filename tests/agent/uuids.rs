@@ -19,6 +19,16 @@ fn entities(sim: &Sim) -> Vec<String> {
     standing(sim).into_iter().map(|(entity, _)| entity).collect()
 }
 
+/// An alarm on `host=a` stands at the controller, and a caller has read it.
+fn delivered_and_read() -> (Sim, Node, Alarm) {
+    let sim = controller();
+    let node = Node::with_platform(&sim);
+    node.client.set(alarm("host=a")).unwrap();
+    node.wait_delivered();
+    let found = node.client.get(key("host=a")).unwrap();
+    (sim, node, found)
+}
+
 #[test]
 fn an_alarm_of_another_node_that_is_read_changed_and_set_is_changed() {
     for set in WAYS {
@@ -40,11 +50,7 @@ fn an_alarm_of_another_node_that_is_read_changed_and_set_is_changed() {
 #[test]
 fn an_alarm_that_is_read_and_set_on_another_entity_stands_on_both() {
     for set in WAYS {
-        let sim = controller();
-        let node = Node::with_platform(&sim);
-        node.client.set(alarm("host=a")).unwrap();
-        node.wait_delivered();
-        let found = node.client.get(key("host=a")).unwrap();
+        let (sim, node, found) = delivered_and_read();
         set(&node, Alarm { entity_instance_id: "host=b".to_owned(), ..found });
         node.wait_delivered();
         assert_eq!(entities(&sim), ["host=a", "host=b"]);
@@ -59,11 +65,7 @@ fn an_alarm_that_is_read_and_set_on_another_entity_stands_on_both() {
 #[test]
 fn an_alarm_that_is_read_and_set_as_a_log_is_logged() {
     for set in WAYS {
-        let sim = controller();
-        let node = Node::with_platform(&sim);
-        node.client.set(alarm("host=a")).unwrap();
-        node.wait_delivered();
-        let found = node.client.get(key("host=a")).unwrap();
+        let (sim, node, found) = delivered_and_read();
         let log = Alarm { alarm_state: AlarmState::Log, reason_text: "a log".to_owned(), ..found };
         set(&node, log.clone());
         node.wait_delivered();

@@ -7,7 +7,7 @@
 //! - A request goes only when no earlier one that it conflicts with is left, and none of the same alarm
 //!   is under way.
 //! - Of those that may go, the one taken first goes first. A request that pauses after a failure holds
-//!   back its own lane and nothing else.
+//!   back what conflicts with it and nothing else.
 //! - What is stuck leaves room for the others. No lane holds more than [`LANE`], and what failed requests hold back
 //!   does not stay here when it takes half of the room. What is left in the store so, and what conflicts with that,
 //!   is passed over, and taken again when the lane has emptied or the failed request is done

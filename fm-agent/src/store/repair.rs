@@ -197,7 +197,7 @@ impl Repairer {
     pub(super) fn end(&mut self, connection: &mut Connection) {
         self.checker = None;
         self.not_before = None;
-        if self.put_back(connection).is_err() {
+        if self.put_back(connection).is_err() && self.presence.gone().is_some() {
             tracing::error!(
                 "the store ends while it is not where it was: what it has taken last may be lost"
             );

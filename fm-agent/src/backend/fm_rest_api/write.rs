@@ -76,6 +76,7 @@ impl FmRestApi {
         let mut is_used = false;
         for _ in 0..QUESTIONS {
             let rows = self.standing(&held.alarm.key(), known).await.map_err(|f| f.in_doubt(in_doubt))?;
+            // From the answer on: at a service that takes longer to answer, nothing would ever be raised.
             let moment = Instant::now() + FRESH;
             if let Some(kept) = kept(raise, &held, &rows) {
                 let others = rows.iter().map(|row| row.uuid.as_str()).filter(|uuid| *uuid != kept.uuid);
